@@ -1,0 +1,35 @@
+# The whole development interface. Every target sets up .venv by itself.
+PYTHON ?= python3
+BIN := .venv/bin
+PYTEST_WORKERS ?= 2
+
+.PHONY: demo test lint types unit bench screenshots clean venv
+
+demo: venv ## run the main job on the shipped samples, in ./demo
+	$(BIN)/digest demo demo
+
+test: lint types unit ## lint, types and every test
+
+unit: venv
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup
+
+lint: venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: venv
+	$(BIN)/mypy
+
+bench: venv ## side-by-side measurements, printed as ratios
+	$(BIN)/python -m benchmarks.letters
+	$(BIN)/python -m benchmarks.run
+
+venv: .venv/ready
+
+.venv/ready: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,postgresql]'
+	touch $@
+
+clean:
+	rm -rf .venv demo dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,130 @@
+"""One class for each way to fail. Its docstring is its message; the fields fill the braces.
+
+`exit_code` is what the command line returns: 1 something was refused and the rest was done, 3 a file the user
+wrote is wrong, 4 the store, 5 the mail, 6 a name that we do not know. (2 is a wrong call, said by the CLI itself.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from inspect import cleandoc
+
+
+class DigestError(Exception):
+    """{detail}"""
+
+    exit_code = 1
+
+    def __init__(self, **fields: object) -> None:
+        self.fields = fields
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        template = cleandoc(type(self).__doc__ or "")
+        return template.format(**self.fields)
+
+
+# ---- files the user wrote
+
+
+class UserFileError(DigestError):
+    """{path}: {detail}"""
+
+    exit_code = 3
+
+
+class ConfigMissing(UserFileError):
+    """{path}: no such file. Run `digest init` here, or name the folder with --home."""
+
+
+class FileInvalid(UserFileError):
+    """{problems}"""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(problems="\n".join(str(p) for p in self.problems))
+
+
+class Problem:
+    """One thing wrong in a file: where, what, and the remedy."""
+
+    def __init__(self, path: str, line: int | None, key: str, what: str, remedy: str = "") -> None:
+        self.path, self.line, self.key, self.what, self.remedy = path, line, key, what, remedy
+
+    def __str__(self) -> str:
+        place = self.path if self.line is None else f"{self.path}:{self.line}"
+        key = f"{self.key}: " if self.key else ""
+        return f"{place}: {key}{self.what}" + (f" — {self.remedy}" if self.remedy else "")
+
+    def as_dict(self) -> dict[str, object]:
+        return {
+            "path": self.path,
+            "line": self.line,
+            "key": self.key,
+            "problem": self.what,
+            "remedy": self.remedy,
+        }
+
+
+# ---- pages
+
+
+class PageError(DigestError):
+    """{path}: {detail}"""
+
+    exit_code = 3
+
+
+class PageUnreadable(PageError):
+    """{path}: {detail}. Save the page as plain text in UTF-8 and ingest it again."""
+
+
+class PageDayUnclear(PageError):
+    """{path}: {detail}. Say the day with --day YYYY-MM-DD{or_year}."""
+
+
+# ---- the store
+
+
+class StoreError(DigestError):
+    """{detail}"""
+
+    exit_code = 4
+
+
+class StoreMissing(StoreError):
+    """{url}: there is no store yet. Run `digest ingest` or `digest profiles apply` first."""
+
+
+class StoreLocked(StoreError):
+    """{url}: another digest command holds the store. Nothing was changed; try again when it has ended."""
+
+
+class StoreNewer(StoreError):
+    """{url}: the store was written by a newer Digest (schema {found}). Upgrade Digest; nothing was changed."""
+
+
+class StoreUnreachable(StoreError):
+    """{url}: the store cannot be opened: {detail}. Check `[store] url` in the configuration."""
+
+
+# ---- the mail
+
+
+class DeliveryError(DigestError):
+    """{detail}"""
+
+    exit_code = 5
+
+
+class RelayUnusable(DeliveryError):
+    """{where}: {detail}. {remedy}. No letter was marked; they wait in the store for the next run."""
+
+
+# ---- names
+
+
+class UnknownSubscriber(DigestError):
+    """{name}: no such subscriber.{nearest} `digest status --subscribers` lists them."""
+
+    exit_code = 6

@@ -1,0 +1,224 @@
+"""The nouns of Digest, frozen. Everything else passes these around.
+
+Times are timezone-aware UTC, days are `datetime.date` in the reader's own zone, scores run from 0 to 100,
+weights and knobs are plain numbers whose range stands beside them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Literal
+
+
+class SubscriberState(StrEnum):
+    """What we may do with an address."""
+
+    PENDING = "pending"  # asked for the letter, has not confirmed
+    ACTIVE = "active"  # gets letters
+    PAUSED = "paused"  # gets none for now; memory is kept
+    UNSUBSCRIBED = "unsubscribed"  # asked us to stop; only the reader can undo it
+    BOUNCED = "bounced"  # the address refuses mail
+
+
+class LetterState(StrEnum):
+    """Where a letter stands. `digest/store/letters.py` holds the transitions."""
+
+    EMPTY = "empty"  # nothing to send; `note` says why
+    READY = "ready"  # written, waiting for a courier
+    SENDING = "sending"  # a courier holds it under a lease and may have started to send it
+    SENT = "sent"  # accepted by the relay or filed in the Maildir
+    DEFERRED = "deferred"  # a temporary refusal; tried again at `next_try_at`
+    UNCERTAIN = "uncertain"  # may or may not have left; held, never sent again unasked
+    FAILED = "failed"  # refused for good
+    EXPIRED = "expired"  # could not leave in time
+    SUPPRESSED = "suppressed"  # the address must not be written to
+
+
+# A paper in one of these letters never reached its reader, so it may be picked again.
+UNDELIVERED = (LetterState.FAILED, LetterState.EXPIRED, LetterState.SUPPRESSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    label: Literal["abstract", "pdf", "code", "page"]
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """A paper as we know it. `title` and `abstract` are readable, safe text; the raw ones are the source's."""
+
+    title: str
+    abstract: str = ""
+    authors: tuple[str, ...] = ()
+    links: tuple[Link, ...] = ()
+    keys: tuple[str, ...] = ()  # ways to recognise it, e.g. "arxiv:2502.12345", "title:deepnets…"
+    raw_title: str = ""
+    raw_abstract: str = ""
+    id: int = 0  # its row in the store; 0 = not stored
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A paper seen on a source on a day."""
+
+    source: str  # e.g. "page:3f9a…"
+    day: date
+    position: int  # 1 is the top
+    size: int  # how many papers the source listed that day
+    votes: int | None = None  # None is unknown, not zero
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One paper as a source shows it, with its place there."""
+
+    paper: Paper
+    position: int
+    line: int  # where it starts in the source, for messages
+    votes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Something in a source that cannot be taken, and why."""
+
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatedDay:
+    """A day as a page prints it; saved pages leave out the year."""
+
+    month: int
+    day: int
+    year: int | None
+    line: int
+    text: str  # as printed, e.g. "Mar 14"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What one saved page says."""
+
+    name: str
+    stated_days: tuple[StatedDay, ...]  # more than one is an ambiguity
+    entries: tuple[Entry, ...]
+    rejected: tuple[Rejected, ...]
+    flagged: tuple[Rejected, ...]  # kept all the same, e.g. a title without an abstract
+    repeated: int = 0  # entries that the page holds twice; only the first is in `entries`
+
+
+InterestKind = Literal["phrase", "author", "liked", "disliked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """Something a reader cares about, in the reader's own words."""
+
+    text: str
+    weight: float = 1.0  # above 0; 1 is usual, 2 counts twice
+    kind: InterestKind = "phrase"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What one subscriber cares about."""
+
+    interests: tuple[Interest, ...] = ()
+    muted: tuple[str, ...] = ()
+    authors: tuple[str, ...] = ()  # followed
+    liked: tuple[str, ...] = ()  # a title or an arXiv id
+    disliked: tuple[str, ...] = ()
+    papers: int = 7  # per letter, at most
+    floor: float = 10.0  # 0–100: a paper below it is not sent
+    trending: float = 0.2  # 0–1: 0 is relevance alone, 1 is popularity alone
+    variety: float = 0.3  # 0–1: 0 is score alone, 1 avoids what resembles an earlier pick
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing to rank by, so the letter is trending papers and says so."""
+        return not (self.interests or self.authors or self.liked)
+
+
+@dataclass(frozen=True, slots=True)
+class Subscriber:
+    """An address that may get a letter on its due days."""
+
+    handle: str  # the profile file's name: profiles/alice.toml is "alice"
+    address: str
+    name: str = ""
+    time_zone: str = "UTC"  # IANA name
+    cadence: str = "daily"  # daily, weekdays, weekly:mon … weekly:sun
+    hour: int = 7  # 0–23, local
+    profile: Profile = field(default_factory=Profile)
+    state: SubscriberState = SubscriberState.ACTIVE
+    state_reason: str = ""
+    next_due_at: datetime | None = None
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a paper was picked, in the reader's own words. The shares of all of a pick's reasons sum to its score."""
+
+    kind: Literal["phrase", "author", "liked", "trending"]
+    text: str  # the interest as the reader wrote it; empty for trending
+    terms: tuple[str, ...] = ()  # the words that matched, heaviest first
+    share: float = 0.0  # points of the score
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """A paper in a letter."""
+
+    paper: Paper
+    score: float  # 0–100
+    relevance: float  # 0–1
+    trending: float  # 0–1
+    reasons: tuple[Reason, ...] = ()
+    listed: date | None = None  # the last day it was listed
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One subscriber's digest for one slot."""
+
+    subscriber: Subscriber
+    slot: date
+    picks: tuple[Pick, ...]
+    state: LetterState = LetterState.READY
+    subject: str = ""
+    message_id: str = ""  # with its angle brackets; the same for a resend
+    note: str = ""  # why it is empty, or the last reply
+    candidates: int = 0  # papers it was chosen from
+    days: int = 0  # distinct days these were listed on
+    created_at: datetime | None = None
+    expires_at: datetime | None = None
+    next_try_at: datetime | None = None
+    sent_at: datetime | None = None
+    attempts: int = 0
+    where: str = ""  # the file it was delivered to, when there is one
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one candidate for one subscriber: a row of `digest preview --explain`."""
+
+    pick: Pick
+    included: bool
+    why: str  # "in, place 2" · "sent on 2026-03-14" · "muted: crypto" · "below the floor of 10" · …
+    redundancy: float = 0.0  # 0–1: likeness to the nearest earlier pick, which variety weighs
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a transport says of one letter."""
+
+    state: Literal[LetterState.SENT, LetterState.DEFERRED, LetterState.UNCERTAIN, LetterState.FAILED]
+    reply: str  # the server's words, or ours
+    where: str = ""

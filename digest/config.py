@@ -1,0 +1,191 @@
+"""`config.toml` → a frozen Config. Every key has a default, so an empty file is a valid configuration.
+
+`config.example.toml` shows each key with its default and its meaning; a test keeps it and this file in step.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
+
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+
+from digest import tomlfile
+from digest.errors import ConfigMissing, FileInvalid, Problem
+
+FILE_NAME = "config.toml"
+
+
+def check_zone(name: str) -> str:
+    """An IANA time zone's name, or a ValueError that names the nearest one."""
+    from zoneinfo import available_timezones
+
+    try:
+        if name not in ("", "localtime"):
+            ZoneInfo(name)
+            return name
+    except (KeyError, ValueError, OSError):
+        pass
+    zones = sorted(available_timezones())
+    lower = {zone.lower(): zone for zone in zones} | {zone.rsplit("/", 1)[-1].lower(): zone for zone in zones}
+    guess = tomlfile.nearest(name.replace(" ", "_"), list(lower))
+    hint = f"did you mean {lower[guess]!r}?" if guess else "use an IANA name such as 'Europe/Berlin' or 'UTC'"
+    raise ValueError(f"unknown time zone {name!r} — {hint}")
+
+
+def check_address(address: str) -> str:
+    """A bare mail address, normalised, or a ValueError that says what is wrong with it."""
+    if any(c in address for c in "\r\n\0"):
+        raise ValueError("the address holds a line break — write the bare address on one line")
+    if "<" in address or ">" in address:
+        raise ValueError("only the bare address belongs here — put the display name under `name`")
+    try:
+        found = validate_email(
+            address, check_deliverability=False, allow_smtputf8=False, globally_deliverable=False
+        )
+    except EmailNotValidError as error:
+        raise ValueError(
+            f"{address!r} is not a mail address: {str(error).rstrip('.')} — write e.g. 'me@example.org'"
+        ) from None
+    return found.ascii_email or found.normalized
+
+
+def _one_line(text: str) -> str:
+    if any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 for c in text):
+        raise ValueError("control characters are not allowed here — write it on one line")
+    return text.strip()
+
+
+Address = Annotated[str, AfterValidator(check_address)]
+Zone = Annotated[str, AfterValidator(check_zone)]
+OneLine = Annotated[str, AfterValidator(_one_line)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class LetterConfig(Section):
+    """How the letter presents itself."""
+
+    name: OneLine = Field("Trending papers", min_length=1, max_length=60)  # masthead, From, List-Id
+    from_address: Address = "digest@localhost.localdomain"
+    contact: Annotated[str, AfterValidator(lambda a: a and check_address(a))] = ""  # "" is from_address
+    postal_address: OneLine = ""
+    templates: str = ""  # a folder whose files replace the shipped templates of the same name
+
+    @property
+    def reply_to(self) -> str:
+        return self.contact or self.from_address
+
+    @property
+    def domain(self) -> str:
+        return self.from_address.rpartition("@")[2]
+
+
+class StoreConfig(Section):
+    url: str = "sqlite:///digest.db"  # or postgresql+psycopg://user:password@host/database
+
+
+class EditionConfig(Section):
+    window_days: int = Field(7, ge=1, le=365)  # papers listed in so many days up to the slot are candidates
+    inbox: str = "inbox"  # `digest serve` ingests pages that appear in this folder
+    profiles: str = "profiles"
+
+
+class SmtpConfig(Section):
+    host: OneLine = "localhost"
+    port: int = Field(587, ge=1, le=65535)
+    tls: Literal["starttls", "implicit", "none"] = "starttls"
+    user: OneLine = ""
+    password_env: OneLine = ""  # the name of an environment variable
+    password_file: str = ""
+    ca_file: str = ""  # "" trusts the system's authorities
+    timeout_seconds: float = Field(30.0, gt=0, le=600)
+    connections: int = Field(4, ge=1, le=256)
+
+    @model_validator(mode="after")
+    def _login(self) -> Self:
+        if self.password_env and self.password_file:
+            raise ValueError("both `password_env` and `password_file` are set — keep one")
+        if self.user and not (self.password_env or self.password_file):
+            raise ValueError("`user` is set without a password — add `password_env` or `password_file`")
+        if self.user and self.tls == "none":
+            raise ValueError(
+                "a login without TLS would send the password in the clear — "
+                'set tls = "starttls" or "implicit", or remove `user`'
+            )
+        return self
+
+
+class DeliveryConfig(Section):
+    kind: Literal["maildir", "smtp"] = "maildir"
+    maildir: str = "mail"
+    smtp: SmtpConfig = SmtpConfig()
+
+
+class ServeConfig(Section):
+    tick_seconds: int = Field(60, ge=1, le=3600)
+
+
+class Config(Section):
+    letter: LetterConfig = LetterConfig()
+    store: StoreConfig = StoreConfig()
+    edition: EditionConfig = EditionConfig()
+    delivery: DeliveryConfig = DeliveryConfig()
+    serve: ServeConfig = ServeConfig()
+    _home: Path = PrivateAttr(default_factory=Path)
+
+    @property
+    def home(self) -> Path:
+        """The folder of config.toml; every relative path in it starts here."""
+        return self._home
+
+    def path(self, name: str) -> Path:
+        return self._home / Path(name).expanduser()
+
+    @property
+    def store_url(self) -> str:
+        """The URL with a relative SQLite path resolved against the home folder."""
+        prefix, separator, name = self.store.url.partition("sqlite:///")
+        if prefix or not separator or name in ("", ":memory:"):
+            return self.store.url
+        return f"sqlite:///{self.path(name)}"
+
+
+def parse(data: bytes, home: Path, name: str = FILE_NAME) -> Config:
+    """Check a configuration. Raises `FileInvalid` with every problem at once."""
+    config = tomlfile.load(data, name, Config)
+    config._home = home
+    return config
+
+
+def load(home: Path) -> Config:
+    path = home / FILE_NAME
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise ConfigMissing(path=path) from None
+    except OSError as error:
+        raise FileInvalid(
+            [Problem(str(path), None, "", error.strerror or str(error), "make it a readable file")]
+        ) from None
+    return parse(data, home, str(path))
+
+
+def password(smtp: SmtpConfig, home: Path) -> str:
+    """The SMTP password from the place the configuration names. It is never kept in the configuration."""
+    where, key = (smtp.password_env, "delivery.smtp.password_env")
+    try:
+        if smtp.password_env:
+            return os.environ[smtp.password_env]
+        where, key = smtp.password_file, "delivery.smtp.password_file"
+        return (home / Path(where).expanduser()).read_text("utf-8").rstrip("\r\n")
+    except KeyError:
+        what, remedy = f"the environment variable {where!r} is not set", "set it before starting digest"
+    except (OSError, UnicodeDecodeError) as error:
+        what, remedy = f"cannot read {where!r}: {error}", "name a readable text file"
+    raise FileInvalid([Problem(FILE_NAME, None, key, what, remedy)])

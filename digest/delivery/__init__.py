@@ -1,0 +1,1 @@
+"""Moving letters to inboxes: SMTP and Maildir behind one port."""

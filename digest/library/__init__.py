@@ -1,0 +1,1 @@
+"""Profile material: profile files in and out."""

@@ -1,0 +1,1 @@
+"""Papers and interests in, scores and reasons out. Pure: no I/O and no clock."""

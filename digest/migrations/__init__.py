@@ -1,0 +1,1 @@
+"""Alembic migrations: `digest` brings a store up to date on first use."""

@@ -1,0 +1,360 @@
+"""The outbox: letters, their picks and their states.
+
+    (written) → ready | empty
+    ready     → sending     a courier claims it under a lease
+    deferred  → sending     the same, once `next_try_at` has come
+    sending   → sent        the relay accepted it, or it is in the Maildir
+    sending   → deferred    a temporary refusal
+    sending   → failed      refused for good; its picks become void
+    sending   → uncertain   no answer after the whole letter had gone out, or the courier died meanwhile
+    sending   → ready       the courier gives it back untouched: the relay cannot be used now
+    ready     → expired     it could not leave in time; its picks become void
+    deferred  → expired     the same
+
+Every statement that ends `sending` names the lease, so a courier that slept past its lease records nothing.
+A void pick is forgotten by memory: its paper never reached the reader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import date, datetime, timedelta
+
+import sqlalchemy as sa
+
+from digest.model import UNDELIVERED, Letter, LetterState, Outcome, Pick, Reason, Subscriber
+from digest.store import papers, subscribers
+from digest.store.sql import batched, insert_ignore
+from digest.store.tables import letter, pick
+
+FIRST_RETRY = timedelta(minutes=5)  # doubled with each attempt
+LAST_RETRY = timedelta(hours=4)
+
+
+def write(connection: sa.Connection, edition_id: int, letters: Sequence[Letter]) -> int:
+    """Insert letters with their picks. One whose (subscriber, slot) is there is left out. How many went in."""
+    rows = [
+        {
+            "subscriber_id": one.subscriber.id,
+            "edition_id": edition_id,
+            "slot": one.slot,
+            "state": one.state.value,
+            "address": one.subscriber.address,
+            "subject": one.subject,
+            "message_id": one.message_id,
+            "note": one.note,
+            "candidates": one.candidates,
+            "days": one.days,
+            "created_at": one.created_at,
+            "expires_at": one.expires_at,
+            "next_try_at": one.created_at,
+            "attempts": 0,
+            "file": "",
+        }
+        for one in letters
+    ]
+    there = existing(connection, [(one.subscriber.id, one.slot) for one in letters])
+    inserted = insert_ignore(connection, letter, [r for r in rows if (r["subscriber_id"], r["slot"]) not in there])
+    ids = existing(connection, [(one.subscriber.id, one.slot) for one in letters])
+    picks = [
+        {
+            "letter_id": ids[(one.subscriber.id, one.slot)],
+            "place": place,
+            "subscriber_id": one.subscriber.id,
+            "paper_id": p.paper.id,
+            "score": p.score,
+            "relevance": p.relevance,
+            "trending": p.trending,
+            "listed": p.listed,
+            "reasons": [asdict(reason) for reason in p.reasons],
+            "void": False,
+        }
+        for one in letters
+        if (one.subscriber.id, one.slot) not in there
+        for place, p in enumerate(one.picks, 1)
+    ]
+    if picks:
+        # No "ignore" here: a pick that breaks the memory's unique key must undo the whole transaction.
+        connection.execute(sa.insert(pick), picks)
+    return inserted
+
+
+def existing(connection: sa.Connection, wanted: Iterable[tuple[int, date]]) -> dict[tuple[int, date], int]:
+    """(subscriber id, slot) → letter id, for those that are written."""
+    out: dict[tuple[int, date], int] = {}
+    by_slot: dict[date, list[int]] = {}
+    for subscriber_id, slot in wanted:
+        by_slot.setdefault(slot, []).append(subscriber_id)
+    for slot, ids in by_slot.items():
+        for some in batched(ids, 500):
+            rows = connection.execute(
+                sa.select(letter.c.subscriber_id, letter.c.id).where(
+                    letter.c.slot == slot, letter.c.subscriber_id.in_(some)
+                )
+            )
+            out.update({(r.subscriber_id, slot): r.id for r in rows})
+    return out
+
+
+def memory(
+    connection: sa.Connection, subscriber_ids: Iterable[int], *, without: int | None = None
+) -> dict[int, dict[int, date]]:
+    """subscriber id → {paper id → slot of the letter it was in}. `without` leaves one letter out."""
+    out: dict[int, dict[int, date]] = {}
+    for some in batched(subscriber_ids, 500):
+        rows = connection.execute(
+            sa.select(pick.c.subscriber_id, pick.c.paper_id, letter.c.slot)
+            .join(letter, letter.c.id == pick.c.letter_id)
+            .where(pick.c.subscriber_id.in_(some), sa.not_(pick.c.void), letter.c.id != (without or 0))
+        )
+        for row in rows:
+            out.setdefault(row.subscriber_id, {})[row.paper_id] = row.slot
+    return out
+
+
+def claim(
+    connection: sa.Connection,
+    lease: str,
+    now: datetime,
+    lease_for: timedelta,
+    limit: int,
+    only: int | None = None,
+) -> list[int]:
+    """Take up to `limit` letters that may go out now, oldest first; their ids."""
+    free = (
+        sa.select(letter.c.id)
+        .where(
+            letter.c.state.in_([LetterState.READY.value, LetterState.DEFERRED.value]),
+            letter.c.next_try_at <= now,
+            letter.c.expires_at > now,
+        )
+        .order_by(letter.c.next_try_at, letter.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    if only is not None:
+        free = free.where(letter.c.subscriber_id == only)
+    ids = list(connection.execute(free).scalars())
+    if ids:
+        connection.execute(
+            sa.update(letter)
+            .where(letter.c.id.in_(ids))
+            .values(
+                state=LetterState.SENDING.value,
+                lease=lease,
+                lease_until=now + lease_for,
+                attempts=letter.c.attempts + 1,
+            )
+        )
+    return ids
+
+
+def record(connection: sa.Connection, lease: str, outcomes: Mapping[int, Outcome], now: datetime) -> int:
+    """Write down what became of claimed letters; how many this lease still held."""
+    recorded = 0
+    held = dict(
+        connection.execute(
+            sa.select(letter.c.id, letter.c.attempts).where(
+                letter.c.id.in_(list(outcomes)),
+                letter.c.lease == lease,
+                letter.c.state == LetterState.SENDING.value,
+            )
+        )
+        .tuples()
+        .all()
+    )
+    for letter_id, outcome in outcomes.items():
+        if letter_id not in held:
+            continue
+        wait = min(FIRST_RETRY * 2 ** min(held[letter_id] - 1, 10), LAST_RETRY)
+        recorded += connection.execute(
+            sa.update(letter)
+            .where(letter.c.id == letter_id, letter.c.lease == lease, letter.c.state == LetterState.SENDING.value)
+            .values(
+                state=outcome.state.value,
+                note=outcome.reply,
+                file=outcome.where,
+                sent_at=now if outcome.state is LetterState.SENT else None,
+                next_try_at=now + wait if outcome.state is LetterState.DEFERRED else None,
+                lease=None,
+                lease_until=None,
+            )
+        ).rowcount
+    _void_picks(connection, [i for i, o in outcomes.items() if i in held and o.state is LetterState.FAILED])
+    return recorded
+
+
+def give_back(connection: sa.Connection, lease: str, ids: Sequence[int], why: str, now: datetime) -> None:
+    """Claimed letters that were not touched wait again."""
+    connection.execute(
+        sa.update(letter)
+        .where(letter.c.id.in_(ids), letter.c.lease == lease, letter.c.state == LetterState.SENDING.value)
+        .values(
+            state=LetterState.READY.value,
+            note=why,
+            next_try_at=now,
+            lease=None,
+            lease_until=None,
+            attempts=letter.c.attempts - 1,
+        )
+    )
+
+
+def abandoned(connection: sa.Connection, now: datetime) -> list[tuple[int, str]]:
+    """(id, Message-ID) of letters whose courier has let its lease run out: it died, or hangs."""
+    rows = connection.execute(
+        sa.select(letter.c.id, letter.c.message_id)
+        .where(letter.c.state == LetterState.SENDING.value, letter.c.lease_until <= now)
+        .order_by(letter.c.id)
+    )
+    return [(r.id, r.message_id) for r in rows]
+
+
+def settle(connection: sa.Connection, letter_id: int, outcome: Outcome, now: datetime) -> bool:
+    """Record what became of an abandoned letter, unless somebody was faster."""
+    state = LetterState.READY if outcome.state is LetterState.DEFERRED else outcome.state
+    changed = connection.execute(
+        sa.update(letter)
+        .where(
+            letter.c.id == letter_id,
+            letter.c.state == LetterState.SENDING.value,
+            letter.c.lease_until <= now,
+        )
+        .values(
+            state=state.value,
+            note=outcome.reply,
+            file=outcome.where,
+            sent_at=now if state is LetterState.SENT else None,
+            next_try_at=now if state is LetterState.READY else None,
+            lease=None,
+            lease_until=None,
+        )
+    )
+    return changed.rowcount == 1
+
+
+def expire(connection: sa.Connection, now: datetime, superseded: Iterable[tuple[int, date]] = ()) -> int:
+    """Expire what can no longer leave in time, and what a newer letter of (subscriber id, slot) replaces."""
+    waiting = letter.c.state.in_([LetterState.READY.value, LetterState.DEFERRED.value])
+    stale = set(connection.execute(sa.select(letter.c.id).where(waiting, letter.c.expires_at <= now)).scalars())
+    by_slot: dict[date, list[int]] = {}
+    for subscriber_id, slot in superseded:
+        by_slot.setdefault(slot, []).append(subscriber_id)
+    for slot, ids in by_slot.items():
+        for some in batched(ids, 500):
+            stale |= set(
+                connection.execute(
+                    sa.select(letter.c.id).where(waiting, letter.c.slot < slot, letter.c.subscriber_id.in_(some))
+                ).scalars()
+            )
+    expired = 0
+    for some in batched(sorted(stale), 500):
+        expired += connection.execute(
+            sa.update(letter)
+            .where(letter.c.id.in_(some), waiting)
+            .values(
+                state=LetterState.EXPIRED.value,
+                note=sa.case(
+                    (letter.c.note == "", "could not leave in time"),
+                    else_="could not leave in time; last: " + letter.c.note,
+                ),
+                next_try_at=None,
+            )
+        ).rowcount
+        _void_picks(connection, some)
+    return expired
+
+
+def release_uncertain(connection: sa.Connection, letter_id: int, now: datetime, *, resend: bool) -> bool:
+    """An operator's word on an uncertain letter: send it again, with the same Message-ID, or take it as sent."""
+    changed = connection.execute(
+        sa.update(letter)
+        .where(letter.c.id == letter_id, letter.c.state == LetterState.UNCERTAIN.value)
+        .values(
+            state=(LetterState.READY if resend else LetterState.SENT).value,
+            note="sent again by the operator" if resend else "taken as sent by the operator",
+            next_try_at=now if resend else None,
+            sent_at=None if resend else now,
+            expires_at=now + timedelta(hours=24) if resend else letter.c.expires_at,
+        )
+    )
+    return changed.rowcount == 1
+
+
+def count_by_state(connection: sa.Connection) -> dict[str, int]:
+    rows = connection.execute(
+        sa.select(letter.c.state, sa.func.count()).group_by(letter.c.state).order_by(letter.c.state)
+    )
+    return {state: number for state, number in rows}
+
+
+def next_try(connection: sa.Connection) -> datetime | None:
+    """When the next waiting letter may go out."""
+    return connection.execute(
+        sa.select(sa.func.min(letter.c.next_try_at)).where(
+            letter.c.state.in_([LetterState.READY.value, LetterState.DEFERRED.value])
+        )
+    ).scalar()
+
+
+def of_subscriber(connection: sa.Connection, subscriber_id: int, limit: int = 30) -> list[Letter]:
+    """A subscriber's letters, newest slot first."""
+    return _load(connection, letter.c.subscriber_id == subscriber_id, order=letter.c.slot.desc(), limit=limit)
+
+
+def in_state(connection: sa.Connection, state: LetterState, limit: int = 1000) -> list[Letter]:
+    return _load(connection, letter.c.state == state.value, order=letter.c.id.asc(), limit=limit)
+
+
+def by_ids(connection: sa.Connection, ids: Sequence[int]) -> list[Letter]:
+    out: list[Letter] = []
+    for some in batched(ids, 500):
+        out += _load(connection, letter.c.id.in_(some), order=letter.c.id.asc(), limit=len(some))
+    return out
+
+
+def _void_picks(connection: sa.Connection, letter_ids: Sequence[int]) -> None:
+    if letter_ids:
+        still = sa.select(letter.c.id).where(
+            letter.c.id.in_(letter_ids), letter.c.state.in_([state.value for state in UNDELIVERED])
+        )
+        connection.execute(sa.update(pick).where(pick.c.letter_id.in_(still)).values(void=True))
+
+
+def _load(
+    connection: sa.Connection, where: sa.ColumnElement[bool], order: sa.ColumnElement[object], limit: int
+) -> list[Letter]:
+    rows = connection.execute(sa.select(letter).where(where).order_by(order, letter.c.id).limit(limit)).all()
+    chosen = connection.execute(
+        sa.select(pick).where(pick.c.letter_id.in_([r.id for r in rows])).order_by(pick.c.letter_id, pick.c.place)
+    ).all()
+    known = {p.id: p for p in papers.by_ids(connection, {r.paper_id for r in chosen})}
+    readers: Mapping[int, Subscriber] = subscribers.by_ids(connection, list({r.subscriber_id for r in rows}))
+    picks: dict[int, list[Pick]] = {}
+    for r in chosen:
+        reasons = tuple(Reason(**{**one, "terms": tuple(one["terms"])}) for one in r.reasons)
+        picks.setdefault(r.letter_id, []).append(
+            Pick(known[r.paper_id], r.score, r.relevance, r.trending, reasons, r.listed)
+        )
+    return [
+        Letter(
+            id=r.id,
+            subscriber=readers[r.subscriber_id],
+            slot=r.slot,
+            picks=tuple(picks.get(r.id, ())),
+            state=LetterState(r.state),
+            subject=r.subject,
+            message_id=r.message_id,
+            note=r.note,
+            candidates=r.candidates,
+            days=r.days,
+            created_at=r.created_at,
+            expires_at=r.expires_at,
+            next_try_at=r.next_try_at,
+            sent_at=r.sent_at,
+            attempts=r.attempts,
+            where=r.file,
+        )
+        for r in rows
+    ]

@@ -1,0 +1,177 @@
+"""Papers, their keys and their listings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime, timedelta
+
+
+import sqlalchemy as sa
+
+from digest.model import Entry, Link, Listing, Paper
+from digest.sources.identity import same_paper, split_key
+from digest.store.sql import batched, insert_ignore
+from digest.store.tables import listing, paper, paper_key
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What became of the entries of one source on one day."""
+
+    new: int = 0  # papers the store did not have
+    known: int = 0  # papers it had, spelled the same
+    merged: int = 0  # papers it had under another spelling, or now more completely
+    listings: int = 0  # listings that were not there before
+
+
+def add(
+    connection: sa.Connection, entries: Sequence[Entry], source: str, day: date, size: int, now: datetime
+) -> Added:
+    """Store the entries of one source on one day, merged by key. Adding them again changes nothing."""
+    known_ids = _ids_by_key(connection, [key for e in entries for key in (*e.paper.keys, split_key(e.paper))])
+    stored = {p.id: p for p in by_ids(connection, set(known_ids.values()))}
+    fresh: list[Paper] = []  # a new paper has the id -1 - its index here until it is inserted
+    placed: dict[int, Entry] = {}
+    new = known = merged = 0
+    for entry in entries:
+        keys = entry.paper.keys
+        found = next((known_ids[key] for key in keys if key in known_ids), None)
+        if found is not None and not _is_same(entry.paper, stored[found], keys):
+            # Another paper has this very title, so this one is known by its abstract as well.
+            keys = tuple(split_key(entry.paper) if key.startswith("title:") else key for key in keys)
+            found = next((known_ids[key] for key in keys if key in known_ids), None)
+        if found is None:
+            found = -1 - len(fresh)
+            fresh.append(replace(entry.paper, keys=keys))
+            stored[found] = fresh[-1]
+            new += 1
+        else:
+            before = stored[found]
+            after = _completed(before, entry.paper)
+            if after != before:
+                stored[found] = after
+                if found < 0:
+                    fresh[-1 - found] = after
+                else:
+                    _update(connection, after)
+            if after != before or entry.paper.title != before.title:
+                merged += 1
+            else:
+                known += 1
+        known_ids.update({key: found for key in keys if key not in known_ids})
+        placed.setdefault(found, entry)
+    ids = _insert(connection, fresh, now)
+    for found in [i for i in placed if i < 0]:
+        placed[ids[-1 - found]] = placed.pop(found)
+    rows = [
+        {"paper_id": i, "source": source, "day": day, "position": e.position, "size": size, "votes": e.votes}
+        for i, e in placed.items()
+    ]
+    return Added(new, known, merged, insert_ignore(connection, listing, rows))
+
+
+def by_ids(connection: sa.Connection, ids: Iterable[int]) -> list[Paper]:
+    """The papers with these ids, in the order of the ids, each with its keys."""
+    out: list[Paper] = []
+    for some in batched(sorted(set(ids)), 500):
+        out += _load(connection, paper.c.id.in_(some))
+    return out
+
+
+def corpus(connection: sa.Connection) -> list[Paper]:
+    """Every stored paper, in the order of the ids, each with its keys."""
+    return _load(connection, sa.true())
+
+
+def pool(connection: sa.Connection, day: date, window_days: int) -> list[tuple[int, Listing]]:
+    """(paper id, listing) of every listing in the `window_days` days that end with `day`."""
+    rows = connection.execute(
+        sa.select(listing)
+        .where(listing.c.day > day - timedelta(days=window_days), listing.c.day <= day)
+        .order_by(listing.c.paper_id, listing.c.day, listing.c.source)
+    )
+    return [(r.paper_id, Listing(r.source, r.day, r.position, r.size, r.votes)) for r in rows]
+
+
+def newest_listing(connection: sa.Connection, until: date | None = None) -> date | None:
+    """The last day on which anything was listed (up to `until`)."""
+    where = sa.true() if until is None else listing.c.day <= until
+    return connection.execute(sa.select(sa.func.max(listing.c.day)).where(where)).scalar()
+
+
+def count(connection: sa.Connection) -> tuple[int, int]:
+    """(papers, listings)"""
+    papers = connection.execute(sa.select(sa.func.count()).select_from(paper)).scalar_one()
+    return papers, connection.execute(sa.select(sa.func.count()).select_from(listing)).scalar_one()
+
+
+def _is_same(a: Paper, b: Paper, keys: Sequence[str]) -> bool:
+    sure = {key for key in keys if not key.startswith("title:")}
+    return bool(sure & set(b.keys)) or same_paper(a, b)
+
+
+def _completed(before: Paper, after: Paper) -> Paper:
+    """`before` with its blank fields filled from `after`; a field once filled is never blanked."""
+    fields = ("authors", "links", "abstract", "raw_abstract")
+    return replace(before, **{f: getattr(before, f) or getattr(after, f) for f in fields})
+
+
+def _ids_by_key(connection: sa.Connection, keys: Iterable[str]) -> dict[str, int]:
+    out: dict[str, int] = {}
+    for some in batched(sorted(set(keys)), 500):
+        rows = connection.execute(sa.select(paper_key.c.key, paper_key.c.paper_id).where(paper_key.c.key.in_(some)))
+        out.update({r.key: r.paper_id for r in rows})
+    return out
+
+
+def _load(connection: sa.Connection, where: sa.ColumnElement[bool]) -> list[Paper]:
+    rows = connection.execute(sa.select(paper).where(where).order_by(paper.c.id)).all()
+    keys: dict[int, list[str]] = {}
+    found = connection.execute(
+        sa.select(paper_key.c.paper_id, paper_key.c.key)
+        .join(paper, paper.c.id == paper_key.c.paper_id)
+        .where(where)
+        .order_by(paper_key.c.key)
+    )
+    for row in found:
+        keys.setdefault(row.paper_id, []).append(row.key)
+    return [
+        Paper(
+            id=r.id,
+            title=r.title,
+            abstract=r.abstract,
+            authors=tuple(r.authors),
+            links=tuple(Link(**one) for one in r.links),
+            raw_title=r.raw_title,
+            raw_abstract=r.raw_abstract,
+            keys=tuple(keys.get(r.id, ())),
+        )
+        for r in rows
+    ]
+
+
+def _values(one: Paper) -> dict[str, object]:
+    return {
+        "title": one.title,
+        "abstract": one.abstract,
+        "authors": list(one.authors),
+        "links": [asdict(link) for link in one.links],
+        "raw_title": one.raw_title,
+        "raw_abstract": one.raw_abstract,
+    }
+
+
+def _update(connection: sa.Connection, one: Paper) -> None:
+    connection.execute(sa.update(paper).where(paper.c.id == one.id).values(**_values(one)))
+
+
+def _insert(connection: sa.Connection, fresh: Sequence[Paper], now: datetime) -> list[int]:
+    if not fresh:
+        return []
+    statement = sa.insert(paper).returning(paper.c.id, sort_by_parameter_order=True)
+    rows = connection.execute(statement, [_values(p) | {"added_at": now} for p in fresh])
+    ids = [row.id for row in rows]
+    keys = [{"key": key, "paper_id": i} for i, p in zip(ids, fresh, strict=True) for key in p.keys]
+    insert_ignore(connection, paper_key, keys)
+    return ids

@@ -1,0 +1,124 @@
+"""Subscribers and their profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from digest.model import Interest, Profile, Subscriber, SubscriberState
+from digest.store.tables import subscriber
+
+
+def everyone(connection: sa.Connection, *, state: SubscriberState | None = None) -> list[Subscriber]:
+    where = sa.true() if state is None else subscriber.c.state == state.value
+    return _load(connection, where)
+
+
+def due(connection: sa.Connection, now: datetime) -> list[Subscriber]:
+    """Active subscribers whose local hour has come."""
+    return _load(
+        connection,
+        sa.and_(subscriber.c.state == SubscriberState.ACTIVE.value, subscriber.c.next_due_at <= now),
+    )
+
+
+def find(connection: sa.Connection, name: str) -> Subscriber | None:
+    """By handle, else by address."""
+    found = _load(connection, subscriber.c.handle == name) or _load(
+        connection, subscriber.c.address_key == name.casefold()
+    )
+    return found[0] if found else None
+
+
+def by_ids(connection: sa.Connection, ids: Sequence[int]) -> dict[int, Subscriber]:
+    return {s.id: s for s in _load(connection, subscriber.c.id.in_(ids))} if ids else {}
+
+
+def add(connection: sa.Connection, new: Sequence[Subscriber]) -> None:
+    if new:
+        connection.execute(sa.insert(subscriber), [_values(s) for s in new])
+
+
+def update(connection: sa.Connection, changed: Subscriber) -> None:
+    """Write every field of the subscriber with this id."""
+    connection.execute(sa.update(subscriber).where(subscriber.c.id == changed.id).values(**_values(changed)))
+
+
+def free_names(connection: sa.Connection, ids: Sequence[int]) -> None:
+    """Park the handles and addresses of these subscribers, so that two of them can swap without colliding."""
+    for one in ids:
+        parked = f"\0{one}"
+        connection.execute(
+            sa.update(subscriber)
+            .where(subscriber.c.id == one)
+            .values(handle=f"~{one}", address_key=parked.replace("\0", "~"))
+        )
+
+
+def set_next_due(connection: sa.Connection, dues: Sequence[tuple[int, datetime]]) -> None:
+    """Move next due instants forward; one that already lies later stays."""
+    if not dues:
+        return
+    statement = (
+        sa.update(subscriber)
+        .where(subscriber.c.id == sa.bindparam("of"), subscriber.c.next_due_at < sa.bindparam("at"))
+        .values(next_due_at=sa.bindparam("at"))
+    )
+    connection.execute(statement, [{"of": one, "at": at} for one, at in dues])
+
+
+def count_by_state(connection: sa.Connection) -> dict[str, int]:
+    rows = connection.execute(
+        sa.select(subscriber.c.state, sa.func.count()).group_by(subscriber.c.state).order_by(subscriber.c.state)
+    )
+    return {state: number for state, number in rows}
+
+
+def profile_to_json(profile: Profile) -> dict[str, Any]:
+    return asdict(profile)
+
+
+def profile_from_json(value: dict[str, Any]) -> Profile:
+    texts = {k: tuple(value.get(k, ())) for k in ("muted", "authors", "liked", "disliked")}
+    numbers = {k: value[k] for k in ("papers", "floor", "trending", "variety") if k in value}
+    return Profile(interests=tuple(Interest(**i) for i in value.get("interests", ())), **texts, **numbers)
+
+
+def _values(one: Subscriber) -> dict[str, Any]:
+    return {
+        "handle": one.handle,
+        "address": one.address,
+        "address_key": one.address.casefold(),
+        "name": one.name,
+        "time_zone": one.time_zone,
+        "cadence": one.cadence,
+        "hour": one.hour,
+        "state": one.state.value,
+        "state_reason": one.state_reason,
+        "next_due_at": one.next_due_at,
+        "profile": profile_to_json(one.profile),
+    }
+
+
+def _load(connection: sa.Connection, where: sa.ColumnElement[bool]) -> list[Subscriber]:
+    rows = connection.execute(sa.select(subscriber).where(where).order_by(subscriber.c.handle))
+    return [
+        Subscriber(
+            id=r.id,
+            handle=r.handle,
+            address=r.address,
+            name=r.name,
+            time_zone=r.time_zone,
+            cadence=r.cadence,
+            hour=r.hour,
+            profile=profile_from_json(r.profile),
+            state=SubscriberState(r.state),
+            state_reason=r.state_reason,
+            next_due_at=r.next_due_at,
+        )
+        for r in rows
+    ]

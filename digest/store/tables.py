@@ -1,0 +1,165 @@
+"""The tables. `digest/migrations` makes them; a test holds the two together.
+
+Times are UTC and stored as such; what is only ever read back whole (authors, links, reasons, a profile) is JSON.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint
+
+
+class Instant(sa.types.TypeDecorator[datetime]):
+    """An aware UTC datetime. SQLite keeps no zone, so one that is not aware is refused before it is lost."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a zone")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+paper = Table(
+    "paper",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("abstract", Text, nullable=False),
+    Column("authors", sa.JSON, nullable=False),
+    Column("links", sa.JSON, nullable=False),
+    Column("raw_title", Text, nullable=False),
+    Column("raw_abstract", Text, nullable=False),
+    Column("added_at", Instant, nullable=False),
+)
+
+paper_key = Table(
+    "paper_key",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("paper_id", ForeignKey("paper.id"), nullable=False, index=True),
+)
+
+listing = Table(
+    "listing",
+    metadata,
+    Column("paper_id", ForeignKey("paper.id"), primary_key=True),
+    Column("source", Text, primary_key=True),  # e.g. "page:3f9a…": one saved page of one day
+    Column("day", sa.Date, primary_key=True),
+    Column("position", Integer, nullable=False),  # 1 is the top
+    Column("size", Integer, nullable=False),  # papers listed there that day
+    Column("votes", Integer),  # NULL is unknown, not zero
+    Index("ix_listing_day", "day"),
+)
+
+subscriber = Table(
+    "subscriber",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("handle", Text, nullable=False, unique=True),
+    Column("address", Text, nullable=False),
+    Column("address_key", Text, nullable=False, unique=True),  # case-folded: one inbox, one subscriber
+    Column("name", Text, nullable=False),
+    Column("time_zone", Text, nullable=False),
+    Column("cadence", Text, nullable=False),
+    Column("hour", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("state_reason", Text, nullable=False),
+    Column("next_due_at", Instant, nullable=False),
+    Column("profile", sa.JSON, nullable=False),
+    Index("ix_subscriber_due", "state", "next_due_at"),
+)
+
+edition = Table(
+    "edition",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("day", sa.Date, nullable=False),
+    Column("window_days", Integer, nullable=False),
+    Column("candidates", Integer, nullable=False),
+    Column("digest", Text, nullable=False),  # of the pool: the same pool is the same edition
+    Column("opened_at", Instant, nullable=False),
+    UniqueConstraint("day", "digest"),
+)
+
+letter = Table(
+    "letter",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("subscriber_id", ForeignKey("subscriber.id"), nullable=False),
+    Column("edition_id", ForeignKey("edition.id"), nullable=False, index=True),
+    Column("slot", sa.Date, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("address", Text, nullable=False),  # where it goes, or went
+    Column("subject", Text, nullable=False),
+    Column("message_id", Text, nullable=False, unique=True),
+    Column("note", Text, nullable=False),  # why it is empty, or the last reply
+    Column("candidates", Integer, nullable=False),
+    Column("days", Integer, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("next_try_at", Instant),
+    Column("sent_at", Instant),
+    Column("attempts", Integer, nullable=False),
+    Column("file", Text, nullable=False),  # where a Maildir keeps it
+    Column("lease", Text),  # the token of the courier that holds it
+    Column("lease_until", Instant),
+    UniqueConstraint("subscriber_id", "slot"),
+    Index("ix_letter_queue", "state", "next_try_at"),
+)
+
+pick = Table(
+    "pick",
+    metadata,
+    Column("letter_id", ForeignKey("letter.id"), primary_key=True),
+    Column("place", Integer, primary_key=True),  # 1 is the first in the letter
+    Column("subscriber_id", ForeignKey("subscriber.id"), nullable=False),
+    Column("paper_id", ForeignKey("paper.id"), nullable=False, index=True),
+    Column("score", sa.Float, nullable=False),
+    Column("relevance", sa.Float, nullable=False),
+    Column("trending", sa.Float, nullable=False),
+    Column("listed", sa.Date),
+    Column("reasons", sa.JSON, nullable=False),
+    # A void pick never reached its reader: its letter failed, expired or was suppressed.
+    Column("void", sa.Boolean, nullable=False, server_default=sa.false()),
+    # The promise itself: no subscriber is sent a paper twice, whoever runs at the same time.
+    Index(
+        "uq_pick_memory",
+        "subscriber_id",
+        "paper_id",
+        unique=True,
+        sqlite_where=sa.text("NOT void"),
+        postgresql_where=sa.text("NOT void"),
+    ),
+)
+
+run = Table(
+    "run",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("started_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Column("outcome", Text, nullable=False),  # "running", "done", or what stopped it
+    Column("counts", sa.JSON, nullable=False),
+)

@@ -1,0 +1,50 @@
+"""Wrapping for the text part: by the columns a terminal shows, and never inside a URL."""
+
+from __future__ import annotations
+
+from unicodedata import combining, east_asian_width
+
+WIDTH = 72
+JOINER = "\u200d"
+
+
+def wrap(text: str, width: int = WIDTH, first: str = "", rest: str = "") -> str:
+    """`text` on lines of at most `width` columns; the first starts with `first`, the others with `rest`.
+
+    A word longer than a line is cut where the line ends, since CJK text has no spaces; a URL is left whole and
+    gets a line that is too long, since a cut URL is a dead one.
+    """
+    lines: list[str] = []
+    line, used, empty = first, columns(first), True
+    for word in text.split():
+        size = columns(word)
+        if not empty and used + 1 + size > width and (size <= width - columns(rest) or "://" in word):
+            lines.append(line)
+            line, used, empty = rest, columns(rest), True
+        if not empty:
+            line, used = line + " ", used + 1
+        if used + size > width and "://" not in word:
+            for letter in word:
+                step = columns(letter)
+                if used + step > width and step and not line.endswith(JOINER) and line not in (first, rest):
+                    lines.append(line.rstrip())
+                    line, used = rest, columns(rest)
+                line, used = line + letter, used + step
+        else:
+            line, used = line + word, used + size
+        empty = False
+    lines.append(line)
+    return "\n".join(one.rstrip() for one in lines)
+
+
+def columns(text: str) -> int:
+    """How many columns a terminal gives to `text`."""
+    if text.isascii():
+        return len(text)
+    return sum(_columns(letter) for letter in text)
+
+
+def _columns(letter: str) -> int:
+    if combining(letter) or letter == JOINER or "\ufe00" <= letter <= "\ufe0f":
+        return 0
+    return 2 if east_asian_width(letter) in "WF" else 1

@@ -1,0 +1,63 @@
+"""Letters as a browser lays them out: nothing sticks out, nothing is fetched, the dark is dark."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import chromium
+import pytest
+from sample_letters import CONFIG, daily, trending_only, worst_case
+
+from digest.letters.board import board
+from digest.letters.letter import environment, render
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+# Whatever ends outside the window, with its text; a clipped element has no say.
+STICKS_OUT = """
+[...document.querySelectorAll("body *")].filter(e => {
+  const box = e.getBoundingClientRect();
+  return box.width > 1 && box.right > window.innerWidth + 0.5;
+}).map(e => e.tagName + ": " + e.textContent.slice(0, 40))
+"""
+BACKGROUND = "getComputedStyle(document.body).backgroundColor"
+INK = "getComputedStyle(document.querySelector('h2 a')).color"
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[chromium.Browser]:
+    if chromium.find() is None:
+        if os.environ.get("DIGEST_CI") == "1":
+            pytest.fail("DIGEST_CI=1, and there is no chromium")
+        pytest.skip("there is no chromium on this machine")
+    with chromium.Browser(tmp_path_factory.mktemp("browser")) as one:
+        yield one
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [320, 375, 640])
+@pytest.mark.parametrize("written", [daily, trending_only, worst_case], ids=lambda f: f.__name__)
+def test_a_letter_fits_its_screen(browser: chromium.Browser, written, width: int, dark: bool) -> None:
+    browser.show(render(written(), CONFIG, environment()).html, width, dark)
+    assert browser.evaluate("window.innerWidth") == width
+    assert browser.evaluate("document.documentElement.scrollWidth") == width
+    assert browser.evaluate(STICKS_OUT) == []
+    assert browser.evaluate(BACKGROUND) == ("rgb(23, 24, 26)" if dark else "rgb(253, 252, 249)")
+    assert browser.evaluate(INK) == ("rgb(240, 237, 230)" if dark else "rgb(29, 28, 26)")
+    assert browser.evaluate("document.querySelector('body > div').offsetHeight") == 0, "the preheader is hidden"
+    assert [url for url in browser.requests if not url.startswith("file:")] == []
+    assert len(browser.requests) == 1
+
+
+def test_the_column_is_640_wide_on_a_desk(browser: chromium.Browser) -> None:
+    browser.show(render(daily(), CONFIG, environment()).html, 1200, dark=False)
+    assert browser.evaluate("document.querySelector('.sheet').getBoundingClientRect().width") == 640
+
+
+@pytest.mark.parametrize("width", [375, 1280])
+def test_the_board_fits_too(browser: chromium.Browser, width: int) -> None:
+    letters = [(one, render(one, CONFIG, environment()), "") for one in (daily(), trending_only(), daily())]
+    browser.show(board("A demo", letters, "Three letters."), width, dark=True)
+    assert browser.evaluate("document.documentElement.scrollWidth") == width
+    assert browser.evaluate("document.querySelectorAll('iframe').length") == 3

@@ -22,6 +22,11 @@ def local_day(instant: datetime, zone: str) -> date:
     return instant.astimezone(ZoneInfo(zone)).date()
 
 
+def machine_day(instant: datetime) -> date:
+    """The day of `instant` on this machine's own calendar."""
+    return instant.astimezone().date()
+
+
 def is_slot(cadence: str, day: date) -> bool:
     """Does `cadence` fall on `day`?"""
     if cadence == "daily":
@@ -56,3 +61,11 @@ def next_due_at(cadence: str, hour: int, zone: str, after: datetime) -> datetime
     while (instant := due_at(slot, hour, zone)) <= after:
         slot = next_slot(cadence, slot)
     return instant
+
+
+def due_slot(cadence: str, hour: int, zone: str, now: datetime) -> date:
+    """The last slot whose due instant is not later than `now`: what a subscriber is owed who is due."""
+    slot = latest_slot(cadence, local_day(now, zone))
+    while due_at(slot, hour, zone) > now:
+        slot = latest_slot(cadence, slot - timedelta(days=1))
+    return slot

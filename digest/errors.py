@@ -121,6 +121,14 @@ class RelayUnusable(DeliveryError):
     """{where}: {detail}. {remedy}. No letter was marked; they wait in the store for the next run."""
 
 
+class NotMailable(DeliveryError):
+    """{what} {value!r} cannot stand in a mail header. Only this letter is affected."""
+
+
+class TemplateInvalid(UserFileError):
+    """{path}: {detail}. Mend the template, or remove it to use the shipped one. No letter was lost; they wait."""
+
+
 # ---- names
 
 

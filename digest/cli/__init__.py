@@ -1,1 +1,28 @@
-"""The command line: one file per group of commands, no logic of its own."""
+"""The command line: one file for each group of commands. They read arguments, call floor 3 and print."""
+
+from __future__ import annotations
+
+import sys
+
+from digest.cli.common import app, complain
+from digest.errors import DigestError
+
+
+def main() -> None:
+    """The console script. What a user can mend is said in a line or two, never with a traceback."""
+    # Each module adds its commands to `app`; their order here is the order of the help.
+    from digest.cli import setup  # noqa: F401  isort: skip
+    from digest.cli import pages  # noqa: F401  isort: skip
+    from digest.cli import profiles  # noqa: F401  isort: skip
+    from digest.cli import preview  # noqa: F401  isort: skip
+    from digest.cli import run  # noqa: F401  isort: skip
+    from digest.cli import ask  # noqa: F401  isort: skip
+    from digest.cli import mail  # noqa: F401  isort: skip
+    from digest.cli import serve  # noqa: F401  isort: skip
+    from digest.cli import demo  # noqa: F401  isort: skip
+
+    try:
+        app()
+    except DigestError as error:
+        complain(error)
+        sys.exit(error.exit_code)

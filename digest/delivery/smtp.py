@@ -14,6 +14,7 @@ import re
 import socket
 import ssl
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import cast
 
@@ -73,6 +74,13 @@ class Smtp:
     @property
     def in_flight(self) -> int:
         return self._config.connections
+
+    @property
+    def patience(self) -> timedelta:
+        # Twice, as a kept connection may have died: connecting, greeting, EHLO, STARTTLS, EHLO, login in two steps,
+        # MAIL, RCPT, DATA, body. Then the wait for the last word.
+        wait = self._config.timeout_seconds
+        return timedelta(seconds=60 + 2 * 11 * wait + min(FINAL_PATIENCE * wait, FINAL_PATIENCE_LIMIT))
 
     async def open(self) -> None:
         """Connect and log in once, so that whatever is wrong shows before the first letter is touched."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Protocol
 
 from digest.model import Outcome
@@ -24,6 +25,10 @@ class Transport(Protocol):
     @property
     def in_flight(self) -> int:
         """How many parcels may be under way at once; after a crash at most so many letters are uncertain."""
+
+    @property
+    def patience(self) -> timedelta:
+        """How long a parcel may be under way at most. A courier that has been silent for longer counts as dead."""
 
     async def open(self) -> None:
         """Get ready. Raises `RelayUnusable` where our side or the server's is not in order."""

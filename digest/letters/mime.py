@@ -18,9 +18,9 @@ from email.utils import format_datetime
 from hashlib import sha256
 
 from digest.config import LetterConfig
-from digest.errors import DeliveryError
+from digest.errors import NotMailable
 from digest.letters.letter import Rendered, mailto
-from digest.model import Letter
+from digest.model import Letter, Subscriber
 
 LINE = 76  # RFC 2047: the limit of a line that holds an encoded word; well under the 78 of RFC 5322
 WORD = 75  # RFC 2047: the limit of an encoded word, its delimiters included
@@ -40,13 +40,14 @@ _LONG_QP = re.compile(rb"^(.{74,75})(=20|=09)$", re.MULTILINE)
 _Q_PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
 
 
-class NotMailable(DeliveryError):
-    """{what} {value!r} cannot stand in a mail header. Only this letter is affected."""
+def message_id(reader: Subscriber, slot: date, sender: str) -> str:
+    """The same for the same letter, so a resend is recognisable; it tells nobody the address.
 
-
-def message_id(address: str, slot: date, domain: str) -> str:
-    """The same for the same letter, so a resend is recognisable; it tells nobody the address."""
-    seed = f"{address.lower()}\n{slot.isoformat()}\n{domain.lower()}"
+    The reader's row is part of it: an address can pass from one subscriber to another within a day. So is the
+    sender's address: two lists on one domain may write to one reader.
+    """
+    seed = f"{reader.id}\n{reader.address.lower()}\n{slot.isoformat()}\n{sender.lower()}"
+    domain = sender.rpartition("@")[2]
     return f"<{sha256(seed.encode('utf-8', 'surrogatepass')).hexdigest()[:40]}@{domain}>"
 
 

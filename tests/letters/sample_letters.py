@@ -144,7 +144,7 @@ def letter(subscriber: Subscriber = ADA, picks: tuple[Pick, ...] = PICKS, **chan
         subscriber=subscriber,
         slot=SLOT,
         picks=picks,
-        message_id=message_id(subscriber.address, SLOT, CONFIG.domain),
+        message_id=message_id(subscriber, SLOT, CONFIG.from_address),
         candidates=212,
         days=3,
         created_at=datetime(2026, 11, 20, 6, 0, tzinfo=UTC),

@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from sample_letters import ADA, CONFIG, SLOT, daily, letter, trending_only, worst_case
 
 from digest.config import LetterConfig
+from digest.errors import NotMailable
 from digest.letters.letter import Rendered, environment, render
-from digest.letters.mime import NotMailable, assemble, body_text, message_id, one_line
+from digest.letters.mime import assemble, body_text, message_id, one_line
+from digest.model import Subscriber
 
 HEADERS = [
     "From",
@@ -124,7 +126,7 @@ def test_each_header_to_the_letter() -> None:
         "Reply-To: editor@example.org",
         "Subject: 5 papers on tool use",
         "Date: Fri, 20 Nov 2026 06:00:00 +0000",
-        f"Message-ID: {message_id('ada@example.org', SLOT, 'example.org')}",
+        f"Message-ID: {daily().message_id}",
         "List-Id: Trending papers <trending-papers.example.org>",
         "List-Unsubscribe: <mailto:editor@example.org?subject=unsubscribe>",
         "Precedence: bulk",
@@ -239,12 +241,20 @@ def test_mostly_ascii_is_quoted_printable_and_the_rest_base64() -> None:
 
 
 def test_message_id_is_the_letters_own() -> None:
-    one = message_id("ada@example.org", date(2026, 11, 20), "example.org")
-    assert one == message_id("Ada@Example.org", date(2026, 11, 20), "example.org")
-    assert re.fullmatch(r"<[0-9a-f]{40}@example\.org>", one)
-    assert one != message_id("ada@example.org", date(2026, 11, 21), "example.org")
-    assert one != message_id("eda@example.org", date(2026, 11, 20), "example.org")
-    assert one != message_id("ada@example.org", date(2026, 11, 20), "example.net")
+    reader = Subscriber("ada", "ada@example.org", id=7)
+    day, sender = date(2026, 11, 20), "letters@example.org"
+    one = message_id(reader, day, sender)
+    assert one == message_id(replace(reader, address="Ada@Example.org"), day, "Letters@example.org")
+    assert one.endswith("@example.org>")
+    assert "ada" not in one
+    others = [
+        message_id(reader, date(2026, 11, 21), sender),
+        message_id(replace(reader, address="eda@example.org"), day, sender),
+        message_id(replace(reader, id=8), day, sender),  # the address has passed to another subscriber
+        message_id(reader, day, "weekly@example.org"),
+    ]
+    assert len({one, *others}) == 5
+
 
 
 @given(WORDS)

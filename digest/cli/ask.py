@@ -1,0 +1,154 @@
+"""`digest status` and `digest why`: what is there, and what happened to every letter."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from digest import clock
+from digest.cli.common import (
+    Json,
+    app,
+    find_subscriber,
+    gist,
+    here,
+    load_config,
+    local,
+    opened,
+    row,
+    say,
+    say_json,
+    show,
+    table,
+)
+from digest.letters.subject import count
+from digest.model import LetterState
+from digest.store import editions, letters, papers, subscribers
+
+
+@app.command(epilog="Example: digest status --subscribers")
+def status(
+    everyone: Annotated[bool, typer.Option("--subscribers", help="List the subscribers.")] = False,
+    json: Json = False,
+) -> None:
+    """Papers, subscribers, letters by state, the last run."""
+    config = load_config()
+    with opened(config, create=False) as store, store.read() as connection:
+        stored, listings = papers.count(connection)
+        newest = papers.newest_listing(connection)
+        readers = subscribers.everyone(connection)
+        by_state = subscribers.count_by_state(connection)
+        outbox = letters.count_by_state(connection)
+        last = editions.last_run(connection)
+    active = [one.next_due_at for one in readers if one.state.value == "active" and one.next_due_at]
+    if json:
+        say_json(
+            {
+                "store": store.url,
+                "papers": stored,
+                "listings": listings,
+                "newest_listing": newest,
+                "subscribers": by_state,
+                "letters": {state.value: outbox.get(state.value, 0) for state in LetterState},
+                "next_due_at": min(active, default=None),
+                "last_run": last and {
+                    "started_at": last.started_at,
+                    "ended_at": last.ended_at,
+                    "outcome": last.outcome,
+                    **last.counts,
+                },
+                "list": [
+                    {
+                        "handle": one.handle,
+                        "address": one.address,
+                        "state": one.state.value,
+                        "reason": one.state_reason,
+                        "cadence": one.cadence,
+                        "hour": one.hour,
+                        "time_zone": one.time_zone,
+                        "next_due_at": one.next_due_at,
+                    }
+                    for one in readers
+                ],
+            }
+        )
+        return
+    made = table("", "")
+    made.show_header = False
+    row(made, "papers", f"{stored}, in {count(listings, 'listing')}" + (f"; newest of {newest}" if newest else ""))
+    row(made, "subscribers", _counts(by_state) or "none; `digest profiles apply` takes them from the profile files")
+    row(made, "letters", _counts(outbox) or "none yet")
+    row(made, "last run", _run(last) if last else "none yet")
+    row(made, "next due", local(min(active)) + " on this machine's clock" if active else "nobody")
+    show(made)
+    if everyone:
+        say()
+        people = table("subscriber", "address", "state", "cadence", "next due there", "because")
+        for one in readers:
+            due = f"{local(one.next_due_at, one.time_zone)} {one.time_zone}" if one.state.value == "active" else ""
+            row(people, one.handle, one.address, one.state.value, one.cadence, due, one.state_reason)
+        show(people)
+
+
+@app.command(epilog="Example: digest why alice")
+def why(
+    name: Annotated[str, typer.Argument(help="The subscriber: handle or address.", metavar="NAME")],
+    limit: Annotated[int, typer.Option(help="At most so many letters, newest first.", min=1)] = 30,
+    json: Json = False,
+) -> None:
+    """What became of each of NAME's letters: sent, empty and why, failed with the server's reply."""
+    config = load_config()
+    with opened(config, create=False) as store:
+        reader = find_subscriber(store, name)
+        with store.read() as connection:
+            mine = letters.of_subscriber(connection, reader.id, limit)
+    if json:
+        say_json(
+            [
+                {
+                    "slot": one.slot,
+                    "state": one.state.value,
+                    "note": one.note,
+                    "subject": one.subject,
+                    "papers": [pick.paper.title for pick in one.picks],
+                    "candidates": one.candidates,
+                    "attempts": one.attempts,
+                    "sent_at": one.sent_at,
+                    "next_try_at": one.next_try_at,
+                    "message_id": one.message_id,
+                    "file": one.where,
+                }
+                for one in mine
+            ]
+        )
+        return
+    state = reader.state.value + (f" ({reader.state_reason})" if reader.state_reason else "")
+    due = f"; next due {local(reader.next_due_at, reader.time_zone)}" if reader.state.value == "active" else ""
+    say(f"{reader.handle} <{reader.address}>: {state}, {reader.cadence} at {reader.hour:02}:00 {reader.time_zone}{due}")
+    if not mine:
+        say("no letter yet")
+        return
+    made = table("slot", "state", "papers", "when", "what", right=["papers"], wide=["what"])
+    for one in mine:
+        when = one.sent_at or (one.next_try_at if one.state is LetterState.DEFERRED else one.created_at)
+        told = local(when, reader.time_zone) + (" next try" if one.state is LetterState.DEFERRED else "")
+        what = one.subject or gist(one)
+        if one.subject and one.note and one.state is not LetterState.EMPTY:
+            what += f" — {one.note}"
+        if one.where:
+            what += f" — {here(one.where)}"
+        row(made, one.slot, one.state.value, len(one.picks), told, what)
+    show(made)
+
+
+def _counts(by_state: dict[str, int]) -> str:
+    return ", ".join(f"{number} {state}" for state, number in by_state.items() if number)
+
+
+def _run(last: editions.Run) -> str:
+    took = f"{(last.ended_at - last.started_at).total_seconds():.0f} s" if last.ended_at else ""
+    age = (clock.now() - last.started_at).total_seconds()
+    state = last.outcome if last.ended_at else "still going" if age < 3600 else "did not end: it was killed"
+    counts = ", ".join(f"{number} {what}" for what, number in last.counts.items())
+    return f"{local(last.started_at)}, {', '.join(filter(None, [state, took, counts]))}"

@@ -1,0 +1,223 @@
+"""What all commands share: the home folder, printing for people and for scripts, progress."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from digest import __version__, config, tomlfile
+from digest.config import Config
+from digest.errors import DigestError, UnknownSubscriber
+from digest.model import Letter, Subscriber
+from digest.store import subscribers
+from digest.store.opening import Store, open_store
+
+app = typer.Typer(
+    name="digest",
+    help="Trending papers in, interests in, one honest letter out.",
+    epilog="Exit codes: 0 done · 1 some of it was refused, the rest is done · 2 wrong call · 3 a file of yours is "
+    "wrong · 4 the store · 5 the mail · 6 no such subscriber. Every command: digest COMMAND --help",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+# Titles and names come from elsewhere: they are printed as they are, never read as markup.
+out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+err = Console(highlight=False, markup=False, emoji=False, soft_wrap=True, stderr=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
+_home = Path()
+
+
+@app.callback()
+def _options(
+    home: Annotated[
+        Path, typer.Option(envvar="DIGEST_HOME", help="The folder with config.toml.", show_default="this folder")
+    ] = Path(),
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    global _home
+    _home = home
+    if version:
+        say(f"digest {__version__}")
+        raise typer.Exit
+
+
+def home() -> Path:
+    return _home
+
+
+def load_config() -> Config:
+    return config.load(_home)
+
+
+@contextmanager
+def opened(settings: Config, *, create: bool = True) -> Iterator[Store]:
+    """The store of the home folder, closed at the end."""
+    store = open_store(settings.store_url, create=create)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def find_subscriber(store: Store, name: str) -> Subscriber:
+    """By handle or address. Raises `UnknownSubscriber` with the nearest handle."""
+    with store.read() as connection:
+        found = subscribers.find(connection, name)
+        if found:
+            return found
+        handles = [one.handle for one in subscribers.everyone(connection)]
+    raise unknown(name, handles)
+
+
+def unknown(name: str, handles: Sequence[str]) -> UnknownSubscriber:
+    guess = tomlfile.nearest(name, list(handles))
+    return UnknownSubscriber(name=name, nearest=f" Did you mean {guess}?" if guess else "")
+
+
+# ---- arguments
+
+
+def day_argument(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a day; write it as 2026-03-14") from None
+
+
+Day = Annotated[date | None, typer.Option("--day", parser=day_argument, metavar="YYYY-MM-DD")]
+
+
+# ---- printing
+
+
+def say(text: str = "") -> None:
+    """The answer, on standard output."""
+    out.print(Text(text), soft_wrap=True)
+
+
+def note(text: str) -> None:
+    """What a person should know beside the answer, on standard error."""
+    err.print(Text(text), soft_wrap=True)
+
+
+def complain(error: DigestError) -> None:
+    err.print(Text.assemble(("error: ", "bold red"), str(error)), soft_wrap=True)
+
+
+def say_json(value: Any) -> None:
+    def plain(one: object) -> str:
+        return one.isoformat() if isinstance(one, date | datetime) else str(one)
+
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=plain))
+
+
+def table(*columns: str, right: Sequence[str] = (), wide: Sequence[str] = ()) -> Table:
+    """A table without lines. `wide` columns take what room is left and are wrapped."""
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name in columns:
+        if name in wide:
+            made.add_column(name, overflow="fold", ratio=1)
+        else:
+            made.add_column(name, justify="right" if name in right else "left", no_wrap=True)
+    return made
+
+
+def row(made: Table, *cells: object) -> None:
+    made.add_row(*[Text(str(cell)) for cell in cells])
+
+
+def show(made: Table) -> None:
+    # Without a terminal there is no width to keep to, and a line that is cut is no use to grep.
+    out.print(made, soft_wrap=False, width=None if out.is_terminal else 160)
+
+
+def local(instant: datetime | None, zone: str | None = None) -> str:
+    """A time as a person reads it: in the given zone, else in this machine's."""
+    if instant is None:
+        return ""
+    from zoneinfo import ZoneInfo
+
+    return instant.astimezone(ZoneInfo(zone) if zone else None).strftime("%Y-%m-%d %H:%M")
+
+
+def here(path: str | Path) -> str:
+    """A path as short as it can be typed from here."""
+    if not str(path):
+        return ""
+    try:
+        relative = os.path.relpath(path)
+    except ValueError:
+        return str(path)
+    return relative if not relative.startswith("..") else str(path)
+
+
+def letter_rows(letters: Sequence[Letter]) -> Table:
+    """What went to whom, and why the first paper is the first."""
+    made = table("subscriber", "day", "papers", "top pick and why", "state", "file", right=["papers"])
+    made.columns[3].no_wrap = False
+    made.columns[3].ratio = 3
+    made.columns[5].no_wrap = False
+    made.columns[5].overflow = "fold"
+    made.columns[5].ratio = 2
+    for one in letters:
+        where = here(one.where) if one.where else ""
+        row(made, one.subscriber.handle, one.slot, len(one.picks), gist(one), one.state.value, where)
+    return made
+
+
+def gist(letter: Letter) -> str:
+    """The top pick and why; or why there is none."""
+    if not letter.picks:
+        return letter.note
+    top = letter.picks[0]
+    said = reason_words(letter)
+    line = f"{top.paper.title} — {said}" if said else top.paper.title
+    return line if letter.state.value in ("ready", "sent", "sending") or not letter.note else f"{line} ({letter.note})"
+
+
+def reason_words(letter: Letter, place: int = 0) -> str:
+    """The weightiest reason of a pick, in a few words."""
+    reasons = sorted(letter.picks[place].reasons, key=lambda reason: -reason.share)
+    if not reasons:
+        return ""
+    first = reasons[0]
+    return {"trending": "popular", "author": f"by {first.text}", "liked": f"like “{first.text}”"}.get(
+        first.kind, f"“{first.text}”"
+    )
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal; elsewhere a line every ten seconds, so that a log shows that it goes on."""
+    if err.is_terminal:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=err, transient=True) as bar:
+            task = bar.add_task(what, total=total)
+            yield lambda steps: bar.advance(task, steps)
+        return
+    done, said = 0, time.monotonic()
+
+    def advance(steps: int) -> None:
+        nonlocal done, said
+        done += steps
+        if time.monotonic() - said >= 10:
+            said = time.monotonic()
+            note(f"{what}: {done} of {total}")
+
+    yield advance

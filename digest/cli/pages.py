@@ -1,0 +1,88 @@
+"""`digest ingest`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from digest import clock
+from digest.cli.common import Day, Json, app, complain, load_config, note, opened, progress, row, say_json, show, table
+from digest.ingest import Ingested, ingest, pages_in, total
+
+SHOWN = 5  # rejected or flagged entries told per page; --json has all
+
+
+@app.command(name="ingest", epilog="Example: digest ingest saved/ --day 2026-03-14")
+def ingest_pages(
+    pages: Annotated[list[Path], typer.Argument(help="Saved pages, or folders of them.", metavar="PAGE…")],
+    day: Day = None,
+    year: Annotated[
+        int | None, typer.Option(help="The year of a page that says only “Mar 14”.", min=1900, max=9998)
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Take saved pages of trending papers into the store. Taking a page again adds nothing.
+
+    The day is --day, else the date that the page prints, in the latest year that does not lie after today.
+    """
+    config = load_config()
+    now = clock.now()
+    today: date = clock.machine_day(now)
+    files = pages_in(pages)
+    done: list[Ingested] = []
+    with opened(config) as store, progress("pages", len(files)) as advance:
+        for path in files:
+            done.append(ingest(store, path, today, now, day=day, year=year))
+            advance(1)
+    if json:
+        say_json([_plain(one) for one in done])
+    else:
+        _tell(done)
+    if any(one.error for one in done):
+        raise typer.Exit(3 if all(one.error for one in done) else 1)
+
+
+def _tell(done: list[Ingested]) -> None:
+    counted = ["papers", "new", "known", "merged", "rejected"]
+    made = table("page", "day", *counted, right=counted)
+    taken = [one for one in done if not one.error]
+    for one in taken:
+        a = one.added
+        row(made, one.path, one.day, one.papers, a.new, a.known, a.merged, len(one.rejected))
+    if len(taken) > 1:
+        sums, rejected = total(taken), sum(len(one.rejected) for one in taken)
+        row(made, "all", "", sum(o.papers for o in taken), sums.new, sums.known, sums.merged, rejected)
+    if taken:
+        show(made)
+    for one in done:
+        if one.error:
+            complain(one.error)
+            continue
+        if not one.papers:
+            note(f"{one.path}: no papers found; is it a saved page of trending papers, as plain text?")
+        if one.repeated:
+            note(f"{one.path}: {one.repeated} entries stand on the page twice and were taken once")
+        for word, things in (("rejected", one.rejected), ("kept", one.flagged)):
+            for thing in things[:SHOWN]:
+                note(f"{one.path}:{thing.line}: {word}: {thing.reason}")
+            if len(things) > SHOWN:
+                note(f"{one.path}: … and {len(things) - SHOWN} more {word}; --json lists them")
+    if not done:
+        note("there are no pages in these folders")
+
+
+def _plain(one: Ingested) -> dict[str, object]:
+    return {
+        "page": one.path,
+        "day": one.day,
+        "papers": one.papers,
+        **asdict(one.added),
+        "repeated": one.repeated,
+        "rejected": [asdict(thing) for thing in one.rejected],
+        "flagged": [asdict(thing) for thing in one.flagged],
+        "error": str(one.error) if one.error else None,
+    }

@@ -1,0 +1,183 @@
+"""`digest preview`."""
+
+from __future__ import annotations
+
+import tempfile
+import webbrowser
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from digest import clock, roster
+from digest.cli.common import (
+    Day,
+    Json,
+    app,
+    here,
+    load_config,
+    note,
+    opened,
+    row,
+    say,
+    say_json,
+    show,
+    table,
+    unknown,
+)
+from digest.config import Config
+from digest.courier import render_letter
+from digest.edition import Press
+from digest.errors import UserFileError
+from digest.letters.letter import Rendered
+from digest.model import Letter, LetterState, Subscriber, Verdict
+from digest.store import letters, subscribers
+from digest.store.opening import Store
+
+
+@app.command(epilog="Example: digest preview alice --explain")
+def preview(
+    name: Annotated[str, typer.Argument(help="The subscriber: handle or address.", metavar="NAME")],
+    day: Day = None,
+    out: Annotated[Path | None, typer.Option(help="Write the files into this folder.", metavar="DIR")] = None,
+    text: Annotated[bool, typer.Option("--text", help="Print the text part.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Show every candidate and why it is in or out.")] = False,
+    open_: Annotated[bool, typer.Option("--open", help="Open the letter in the browser.")] = False,
+    draft: Annotated[bool, typer.Option("--draft", help="Use the profile file as it is, applied or not.")] = False,
+    json: Json = False,
+) -> None:
+    """Render the letter that NAME would be sent next. Writes nothing to the store and sends nothing.
+
+    A letter that is already written is shown as it stands. Without --text, --explain or --json the letter is
+    written to files: into --out, by default ./preview.
+    """
+    config = load_config()
+    now = clock.now()
+    with opened(config) as store:
+        reader = _reader(config, store, name, draft)
+        slot = day or _next_slot(store, reader, now)
+        press = Press(store, config)
+        letter = press.preview(reader, slot, now)
+        verdicts = press.explain(reader, slot) if explain or json else []
+    rendered = render_letter(letter, config) if letter.picks else None
+    if json:
+        say_json(_plain(letter, rendered, verdicts))
+        return
+    state = "" if not letter.id else f" (written {letter.created_at:%Y-%m-%d %H:%M} UTC; {letter.state.value})"
+    note(f"{reader.handle} <{reader.address}>, letter of {slot}{state}")
+    if rendered is None:
+        say(f"No letter: {letter.note}.")
+    elif text:
+        say(rendered.text.rstrip("\n"))
+    if explain:
+        _show_verdicts(verdicts)
+    if rendered is not None and (out or open_ or not (text or explain)):
+        folder = out or (Path(tempfile.mkdtemp(prefix="digest-")) if open_ else config.home / "preview")
+        page = _write(folder, f"{reader.handle}-{slot}", rendered)
+        if not text:
+            say(rendered.subject)
+        say(f"wrote {here(page)} and {here(page.with_suffix('.txt'))}")
+        if open_ and not webbrowser.open(page.resolve().as_uri()):
+            note("no browser was found; open the file by hand")
+
+
+def _reader(config: Config, store: Store, name: str, draft: bool) -> Subscriber:
+    """The subscriber as applied, else as the file has it; a note where the two differ."""
+    with store.read() as connection:
+        stored = subscribers.find(connection, name)
+        everyone = subscribers.everyone(connection)
+    reading = roster.read(config.path(config.edition.profiles))
+    handle = stored.handle if stored else name
+    mine = next((one for one in reading.subscribers if name in (one.handle, one.address) or one.handle == handle), None)
+    path = f"{config.edition.profiles}/{handle}.toml"
+    if draft or not stored:
+        for problem in reading.problems:
+            if mine is None and handle in reading.refused:
+                note(str(problem))
+        if mine is None:
+            if stored:
+                raise UserFileError(path=path, detail="there is no valid profile file of this name to preview")
+            raise unknown(name, [one.handle for one in (*everyone, *reading.subscribers)])
+        if not stored:
+            note(f"{path} is not applied yet; `digest profiles apply` takes it over")
+            return mine
+        return roster.merged(stored, mine)
+    if mine and roster.differs(stored, mine):
+        note(f"{path} has changes that are not applied; --draft shows the letter with them")
+    if stored.state.value != "active":
+        note(f"{stored.handle} is {stored.state.value} and gets no letters ({stored.state_reason})")
+    return stored
+
+
+def _next_slot(store: Store, reader: Subscriber, now: datetime) -> date:
+    """The slot of the letter to be sent next: today's while it has not left, else the one after."""
+    today = clock.local_day(now, reader.time_zone)
+    slot = today if clock.is_slot(reader.cadence, today) else clock.next_slot(reader.cadence, today)
+    with store.read() as connection:
+        there = letters.existing(connection, [(reader.id, slot)])
+        written = letters.by_ids(connection, list(there.values()))
+    if written and written[0].state not in (LetterState.READY, LetterState.DEFERRED):
+        return clock.next_slot(reader.cadence, slot)
+    return slot
+
+
+def _write(folder: Path, stem: str, rendered: Rendered) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{stem}.txt").write_text(rendered.text, "utf-8", newline="\n")
+        page = folder / f"{stem}.html"
+        page.write_text(rendered.html, "utf-8", newline="\n")
+    except OSError as error:
+        raise UserFileError(path=error.filename or folder, detail=error.strerror or str(error)) from None
+    return page
+
+
+def _show_verdicts(verdicts: Sequence[Verdict]) -> None:
+    numbers = ["score", "relevance", "trending", "likeness"]
+    made = table("", *numbers, "listed", "in or out", "title", "for", right=numbers, wide=["title", "for"])
+    for one in verdicts:
+        pick = one.pick
+        paid = ", ".join(f"{r.text or 'popular'} {r.share:.1f}" for r in sorted(pick.reasons, key=lambda r: -r.share))
+        row(
+            made,
+            "+" if one.included else "-",
+            f"{pick.score:.1f}",
+            f"{pick.relevance:.2f}",
+            f"{pick.trending:.2f}",
+            f"{one.redundancy:.2f}",
+            pick.listed or "",
+            one.why,
+            pick.paper.title,
+            paid,
+        )
+    show(made)
+    note("score 0–100; relevance, trending and likeness to an earlier pick 0–1; “for”: points of the score")
+
+
+def _plain(letter: Letter, rendered: Rendered | None, verdicts: Sequence[Verdict]) -> dict[str, object]:
+    return {
+        "subscriber": letter.subscriber.handle,
+        "slot": letter.slot,
+        "state": letter.state.value if letter.id else None,
+        "note": letter.note,
+        "subject": rendered.subject if rendered else None,
+        "text": rendered.text if rendered else None,
+        "candidates": [
+            {
+                "title": one.pick.paper.title,
+                "keys": one.pick.paper.keys,
+                "score": one.pick.score,
+                "relevance": one.pick.relevance,
+                "trending": one.pick.trending,
+                "likeness": one.redundancy,
+                "listed": one.pick.listed,
+                "included": one.included,
+                "why": one.why,
+                "reasons": [asdict(reason) for reason in one.pick.reasons],
+            }
+            for one in verdicts
+        ],
+    }

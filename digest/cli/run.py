@@ -1,0 +1,181 @@
+"""`digest run`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import date
+from typing import Annotated, Any
+
+import typer
+
+from digest import clock, roster
+from digest.cli.common import (
+    Day,
+    Json,
+    app,
+    complain,
+    find_subscriber,
+    letter_rows,
+    load_config,
+    local,
+    note,
+    opened,
+    progress,
+    say,
+    say_json,
+    show,
+)
+from digest.config import Config
+from digest.edition import Due, Press, due_by_hand
+from digest.letters.subject import count
+from digest.model import Letter, LetterState, Subscriber, SubscriberState
+from digest.run import Ran
+from digest.run import run as run_edition
+from digest.store import letters, subscribers
+from digest.store.opening import Store
+
+SHOWN = 30  # letters in the table; a run for thousands is summed up
+
+
+@app.command(epilog="Example: digest run --day 2026-03-14 --dry-run")
+def run(
+    day: Day = None,
+    only: Annotated[str | None, typer.Option(help="This subscriber alone.", metavar="NAME")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; change nothing.")] = False,
+    json: Json = False,
+) -> None:
+    """Do the whole edition: rank, drop what was already sent, write letters, deliver them.
+
+    Writes to everyone whose cadence falls on the day; the hour is not waited for. Running it again sends nothing
+    again, and delivers what is still waiting.
+    """
+    config = load_config()
+    now = clock.now()
+    with opened(config) as store:
+        one = find_subscriber(store, only) if only else None
+        with store.read() as connection:
+            everyone = subscribers.everyone(connection)
+        _warn_of_unapplied(config, everyone)
+        if one and one.state is not SubscriberState.ACTIVE:
+            note(f"{one.handle} is {one.state.value} and gets no letters ({one.state_reason})")
+        due = due_by_hand([one] if one else everyone, now, day)
+        if one and not due and one.state is SubscriberState.ACTIVE:
+            on = f"on {day}" if day else "today"
+            note(f"no letter of {one.handle} is due {on}: {one.cadence}, next {local(one.next_due_at, one.time_zone)}")
+        press = Press(store, config)
+        if dry_run:
+            _dry(store, press, due, json)
+            return
+        with progress("writing", len(due)) as writing, progress("sending", len(due)) as sending:
+            ran = run_edition(
+                press, due, clock.now, only=one.id if one else None, writing=writing, sending=sending
+            )
+        done = _load(store, due) if json or len(due) <= SHOWN else []
+    if json:
+        say_json(_plain(ran, done))
+    else:
+        _tell(ran, done, len(due))
+    if ran.delivered.stopped:
+        complain(ran.delivered.stopped)
+        raise typer.Exit(ran.delivered.stopped.exit_code)
+    counts = ran.delivered.counts
+    if ran.written.failed or counts[LetterState.FAILED] or counts[LetterState.UNCERTAIN]:
+        raise typer.Exit(1)
+
+
+def summary(ran: Ran) -> str:
+    """ "3 letters written, 1 empty · 3 sent"."""
+    written = [f"{count(ran.written.ready, 'letter')} written"]
+    written += [f"{ran.written.empty} empty"] if ran.written.empty else []
+    written += [f"{ran.written.failed} could not be chosen"] if ran.written.failed else []
+    written += [f"{ran.written.already} written before"] if ran.written.already else []
+    sent = [f"{number} {state.value}" for state, number in sorted(ran.delivered.counts.items()) if number]
+    sent += [f"{ran.delivered.expired} expired"] if ran.delivered.expired else []
+    sent += [f"{ran.delivered.suppressed} suppressed"] if ran.delivered.suppressed else []
+    return ", ".join(written) + " · " + (", ".join(sent) or "nothing to send")
+
+
+def _dry(store: Store, press: Press, due: list[Due], json: bool) -> None:
+    with store.read() as connection:
+        there = letters.existing(connection, [(reader.id, slot) for reader, slot in due])
+        waiting = letters.count_by_state(connection)
+        slots: dict[date, list[Subscriber]] = {}
+        for reader, slot in due:
+            if (reader.id, slot) not in there:
+                slots.setdefault(slot, []).append(reader)
+        would: list[Letter] = []
+        for slot, readers in sorted(slots.items()):
+            would += press.compose(connection, press.open(slot), readers, clock.now())
+    if json:
+        say_json({"would_write": [_letter(letter) for letter in would], "written_before": len(there)})
+        return
+    if would and len(would) <= SHOWN:
+        show(letter_rows(would))
+    ready = sum(letter.state is LetterState.READY for letter in would)
+    held = waiting.get("ready", 0) + waiting.get("deferred", 0)
+    say(
+        f"Would write {count(ready, 'letter')} and {len(would) - ready} empty; {len(there)} written before; "
+        f"{held} wait from earlier runs. Nothing was changed."
+    )
+
+
+def _load(store: Store, due: list[Due]) -> list[Letter]:
+    with store.read() as connection:
+        ids = letters.existing(connection, [(reader.id, slot) for reader, slot in due])
+        return sorted(letters.by_ids(connection, list(ids.values())), key=lambda one: (one.subscriber.handle, one.slot))
+
+
+def _tell(ran: Ran, done: list[Letter], due: int) -> None:
+    if done:
+        show(letter_rows(done))
+    if not due:
+        note("nobody is due")
+    told = {letter.id for letter in done}
+    for letter, outcome in ran.delivered.troubles[:SHOWN]:
+        if letter.id not in told or outcome.state is not LetterState.FAILED:
+            note(f"{letter.subscriber.handle}, {letter.slot}: {outcome.state.value}: {outcome.reply}")
+    say(summary(ran))
+    if ran.delivered.counts[LetterState.UNCERTAIN]:
+        note("uncertain letters are held and never sent again unasked; `digest outbox` lists them")
+
+
+def _warn_of_unapplied(config: Config, everyone: list[Subscriber]) -> None:
+    reading = roster.read(config.path(config.edition.profiles))
+    plan = roster.plan(reading, everyone)
+    if reading.problems:
+        note(f"{count(len(reading.problems), 'problem')} in the profiles; `digest profiles check` shows them")
+    if plan.changes:
+        note(f"{count(len(plan.changes), 'profile change')} not applied; `digest profiles diff` shows them")
+
+
+def _plain(ran: Ran, done: list[Letter]) -> dict[str, Any]:
+    return {
+        "written": asdict(ran.written),
+        "delivered": {state.value: number for state, number in ran.delivered.counts.items()},
+        "expired": ran.delivered.expired,
+        "suppressed": ran.delivered.suppressed,
+        "stopped": str(ran.delivered.stopped) if ran.delivered.stopped else None,
+        "letters": [_letter(letter) for letter in done],
+    }
+
+
+def _letter(letter: Letter) -> dict[str, Any]:
+    return {
+        "subscriber": letter.subscriber.handle,
+        "slot": letter.slot,
+        "state": letter.state.value,
+        "note": letter.note,
+        "subject": letter.subject,
+        "message_id": letter.message_id,
+        "file": letter.where,
+        "sent_at": letter.sent_at,
+        "picks": [
+            {
+                "title": pick.paper.title,
+                "keys": pick.paper.keys,
+                "score": pick.score,
+                "reasons": [asdict(reason) for reason in pick.reasons],
+            }
+            for pick in letter.picks
+        ],
+    }

@@ -1,0 +1,25 @@
+"""`digest serve`."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from digest import service
+from digest.cli.common import app, load_config
+from digest.courier import templates_of
+
+
+@app.command(epilog="Example: digest --home /srv/letters serve")
+def serve() -> None:
+    """Run until told to stop: take new pages from the inbox folder, send each letter at its reader's hour.
+
+    SIGTERM finishes what is under way and exits with 0. A restart forgets nothing and sends nothing twice.
+    """
+    config = load_config()
+    templates_of(config)  # a folder that is not there should be said now, not at the first letter
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", force=True
+    )
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    service.serve(config)

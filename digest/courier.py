@@ -1,0 +1,243 @@
+"""Claim letters → compose → send → record.
+
+The order is the promise. A letter is claimed before anything is sent and recorded after the relay's word, so a
+killed courier leaves at most the parcels that were under way in doubt, and what is in doubt is never sent unasked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+from uuid import uuid4
+
+import jinja2
+
+from digest import config as configuration
+from digest.config import Config
+from digest.delivery.maildir import Maildir
+from digest.delivery.smtp import Smtp
+from digest.delivery.transport import Parcel, Transport
+from digest.errors import (
+    ConfigMissing,
+    DigestError,
+    NotMailable,
+    RelayUnusable,
+    StoreLocked,
+    TemplateInvalid,
+)
+from digest.letters.letter import Rendered, environment, render
+from digest.letters.mime import assemble
+from digest.model import Letter, LetterState, Outcome
+from digest.store import letters
+from digest.store.opening import Store
+
+RECORD_TRIES = 6  # the store waits by itself each time; what was sent must be written down
+
+log = logging.getLogger(__name__)
+
+
+class Stop(Protocol):
+    """Anything that can be asked whether to stop: a threading.Event."""
+
+    def is_set(self) -> bool: ...
+
+
+@dataclass(slots=True)
+class Delivered:
+    """What a round of deliveries came to."""
+
+    counts: Counter[LetterState] = field(default_factory=Counter)
+    troubles: list[tuple[Letter, Outcome]] = field(default_factory=list)  # everything that is not `sent`
+    expired: int = 0
+    suppressed: int = 0
+    stopped: DigestError | None = None  # why the round ended early; what had not been sent waits
+
+
+def transport_of(config: Config) -> Transport:
+    """The transport that the configuration names. Raises `FileInvalid` where its password cannot be read."""
+    delivery = config.delivery
+    if delivery.kind == "maildir":
+        return Maildir(config.path(delivery.maildir))
+    smtp = delivery.smtp
+    password = configuration.password(smtp, config.home) if smtp.user else None
+    return Smtp(smtp, password, None, home=config.home)
+
+
+def templates_of(config: Config) -> jinja2.Environment:
+    """The letter's templates, the operator's own ones first."""
+    if not config.letter.templates:
+        return environment()
+    folder = config.path(config.letter.templates)
+    if not folder.is_dir():
+        raise ConfigMissing(path=folder)
+    return environment(folder)
+
+
+def render_letter(letter: Letter, config: Config, templates: jinja2.Environment | None = None) -> Rendered:
+    """What the letter says. Raises `TemplateInvalid` where an operator's template is wrong."""
+    try:
+        return render(letter, config.letter, templates or templates_of(config))
+    except jinja2.TemplateError as error:
+        raise _template_fault(error) from error
+
+
+def compose(letter: Letter, config: Config, templates: jinja2.Environment) -> Parcel:
+    """A letter, ready to go. Raises `NotMailable` for this letter alone, `TemplateInvalid` for any."""
+    rendered = render_letter(letter, config, templates)
+    return Parcel(
+        sender=config.letter.from_address,
+        recipient=letter.subscriber.address,
+        message_id=letter.message_id,
+        message=assemble(rendered, letter, config.letter),
+    )
+
+
+def deliver(
+    store: Store,
+    config: Config,
+    now: Callable[[], datetime],
+    *,
+    only: int | None = None,
+    stop: Stop | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+    transport: Transport | None = None,
+) -> Delivered:
+    """Send every letter that may go out now (of subscriber `only`), and say what came of it.
+
+    Ends early, with `stopped` set, where nothing can be sent at all; between two chunks where `stop` is set.
+    """
+    round_ = _Round(store, config, now, only, stop, progress)
+    with store.write() as connection:
+        round_.done.suppressed += letters.suppress(connection)
+        round_.done.expired += letters.expire(connection, now())
+        waiting = letters.next_try(connection)
+        abandoned = letters.abandoned(connection, now())
+    if not abandoned and (waiting is None or waiting > now()):
+        return round_.done  # a relay that is down need not be asked when there is nothing to say
+    try:
+        asyncio.run(round_.go(transport or transport_of(config), templates_of(config)))
+    except (RelayUnusable, TemplateInvalid) as error:
+        round_.done.stopped = error
+    return round_.done
+
+
+class _Round:
+    def __init__(
+        self,
+        store: Store,
+        config: Config,
+        now: Callable[[], datetime],
+        only: int | None,
+        stop: Stop | None,
+        progress: Callable[[int], None],
+    ) -> None:
+        self.store, self.config, self.now, self.only, self.stop = store, config, now, only, stop
+        self.progress = progress
+        self.done = Delivered()
+
+    async def go(self, transport: Transport, templates: jinja2.Environment) -> None:
+        await transport.open()
+        try:
+            await self._settle(transport)
+            while not (self.stop and self.stop.is_set()):
+                lease = uuid4().hex
+                with self.store.write() as connection:
+                    self.done.suppressed += letters.suppress(connection)
+                    claimed = letters.claim(
+                        connection, lease, self.now(), transport.patience, transport.in_flight, self.only
+                    )
+                    chunk = letters.by_ids(connection, claimed)
+                if not chunk:
+                    return
+                await self._send(transport, templates, lease, chunk)
+                self.progress(len(chunk))
+        finally:
+            await transport.close()
+
+    async def _settle(self, transport: Transport) -> None:
+        """Letters whose courier died: ask where that can be answered, hold the others."""
+        with self.store.read() as connection:
+            abandoned = letters.abandoned(connection, self.now())
+        for letter_id, message_id in abandoned:
+            outcome = await transport.settle(message_id) or Outcome(
+                LetterState.UNCERTAIN, "the run that was sending it ended without a word; it may or may not have left"
+            )
+            with self.store.write() as connection:
+                if letters.settle(connection, letter_id, outcome, self.now()):
+                    # Deferred means: certainly not delivered, so it goes out with the others.
+                    if outcome.state is not LetterState.DEFERRED:
+                        self.done.counts[outcome.state] += 1
+                    if outcome.state is LetterState.UNCERTAIN:
+                        self.done.troubles.append((letters.by_ids(connection, [letter_id])[0], outcome))
+
+    async def _send(
+        self, transport: Transport, templates: jinja2.Environment, lease: str, chunk: Sequence[Letter]
+    ) -> None:
+        outcomes: dict[int, Outcome] = {}
+        untouched: list[int] = []
+        stopped: DigestError | None = None
+        parcels: dict[int, Parcel] = {}
+        for letter in chunk:
+            try:
+                parcels[letter.id] = compose(letter, self.config, templates)
+            except TemplateInvalid as error:
+                untouched, stopped, parcels = [one.id for one in chunk if one.id not in outcomes], error, {}
+                break
+            except NotMailable as error:
+                outcomes[letter.id] = Outcome(LetterState.FAILED, str(error))
+            except Exception as error:  # one letter that cannot be written never stops the others
+                log.exception("%s: the letter could not be composed", letter.subscriber.handle)
+                outcomes[letter.id] = Outcome(
+                    LetterState.FAILED, f"it could not be composed: {type(error).__name__}: {error}"
+                )
+        answers = await asyncio.gather(*map(transport.deliver, parcels.values()), return_exceptions=True)
+        for letter_id, answer in zip(parcels, answers, strict=True):
+            if isinstance(answer, Outcome):
+                outcomes[letter_id] = answer
+            elif isinstance(answer, RelayUnusable):
+                untouched.append(letter_id)
+                stopped = answer
+            else:  # a defect of ours, at an unknown moment: the letter may have left
+                log.error("delivery failed in an unforeseen way", exc_info=answer)
+                outcomes[letter_id] = Outcome(LetterState.UNCERTAIN, f"{type(answer).__name__}: {answer}")
+        self._record(lease, outcomes, untouched, str(stopped) if stopped else "")
+        for letter in chunk:
+            outcome = outcomes.get(letter.id)
+            if outcome:
+                self.done.counts[outcome.state] += 1
+                if outcome.state is not LetterState.SENT:
+                    self.done.troubles.append((letter, outcome))
+        if stopped:
+            raise stopped
+
+    def _record(self, lease: str, outcomes: Mapping[int, Outcome], untouched: Sequence[int], why: str) -> None:
+        for attempt in range(RECORD_TRIES):
+            try:
+                with self.store.write() as connection:
+                    recorded = letters.record(connection, lease, outcomes, self.now())
+                    if untouched:
+                        letters.give_back(connection, lease, untouched, why, self.now())
+                break
+            except StoreLocked:
+                if attempt == RECORD_TRIES - 1:
+                    raise
+                time.sleep(1)
+        if recorded < len(outcomes):
+            log.warning("%d letters were taken over by another courier meanwhile", len(outcomes) - recorded)
+
+
+def _template_fault(error: jinja2.TemplateError) -> TemplateInvalid:
+    """Name the template and the line; jinja2 gives the frames of a traceback the template's own."""
+    if isinstance(error, jinja2.TemplateSyntaxError):
+        place = f"{error.filename or error.name}:{error.lineno}"
+    else:
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.endswith((".html", ".txt"))]
+        place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "the letter's templates"
+    return TemplateInvalid(path=place, detail=error.message or type(error).__name__)

@@ -1,0 +1,272 @@
+"""Open an edition, choose and write letters. Idempotent: a (subscriber, slot) gets one letter, whoever asks how often.
+
+A preview is the same choice, made in memory and written nowhere.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from hashlib import sha256
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from digest import clock
+from digest.config import Config
+from digest.letters.mime import message_id
+from digest.letters.subject import count, subject
+from digest.model import Letter, LetterState, Listing, Pick, Subscriber, SubscriberState, Verdict
+from digest.ranking.ranker import Candidate, Ranker, Reader
+from digest.store import editions, letters, papers, subscribers
+from digest.store.opening import Store
+from digest.store.sql import batched
+
+SHARD = 500  # subscribers chosen for and written in one transaction
+KEEP_FOR = timedelta(hours=24)  # a digest that is older than this is worse than none
+Due = tuple[Subscriber, date]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """The frozen pool of one day, ready to choose from."""
+
+    day: date
+    window_days: int
+    candidates: int
+    days: int  # distinct days on which they were listed
+    digest: str  # of the pool and the corpus: the same digest gives the same letters
+    newest: date | None  # the last listing on or before the day
+    stored: int  # papers in the store
+    ranker: Ranker
+
+
+@dataclass(slots=True)
+class Written:
+    """What writing the letters of a run came to."""
+
+    ready: int = 0
+    empty: int = 0
+    failed: int = 0
+    already: int = 0  # slots that had their letter before
+
+    def add(self, other: Written) -> None:
+        self.ready += other.ready
+        self.empty += other.empty
+        self.failed += other.failed
+        self.already += other.already
+
+
+class Press:
+    """Opens editions. Fitting the space is the costly part, so it is kept while its papers are unchanged."""
+
+    def __init__(self, store: Store, config: Config) -> None:
+        self.store = store
+        self.config = config
+        self._open: dict[date, Edition] = {}
+
+    def open(self, day: date) -> Edition:
+        """Freeze the candidates of `day`: what was listed in the window that ends with it."""
+        window = self.config.edition.window_days
+        with self.store.read() as connection:
+            listings = papers.pool(connection, day, window)
+            corpus = papers.corpus(connection)
+            newest = papers.newest_listing(connection, until=day)
+        fold = sha256(f"{day} {window}\n".encode())
+        for paper in corpus:
+            fold.update(repr((paper.id, paper.keys, paper.title, paper.abstract, paper.authors)).encode())
+        for row in listings:
+            fold.update(repr(row).encode())
+        digest = fold.hexdigest()[:32]
+        if day in self._open and self._open[day].digest == digest:
+            return self._open[day]
+        by_id = {paper.id: paper for paper in corpus}
+        listed: dict[int, list[Listing]] = {}
+        for paper_id, listing in listings:
+            listed.setdefault(paper_id, []).append(listing)
+        candidates = [Candidate(by_id[one], tuple(rows)) for one, rows in listed.items()]
+        opened = Edition(
+            day=day,
+            window_days=window,
+            candidates=len(candidates),
+            days=len({listing.day for _, listing in listings}),
+            digest=digest,
+            newest=newest,
+            stored=len(corpus),
+            ranker=Ranker(corpus, candidates, day),
+        )
+        # Time zones make two or three days current at once; older ones are not asked for again.
+        self._open = {d: e for d, e in self._open.items() if abs(d - day) <= timedelta(days=2)} | {day: opened}
+        return opened
+
+    def write(
+        self, due: Sequence[Due], now: datetime, progress: Callable[[int], None] = lambda _: None
+    ) -> Written:
+        """Choose and store the letters of these subscribers' slots; a slot that has its letter keeps it."""
+        written = Written()
+        for slot, readers in _by_slot(due).items():
+            edition = self.open(slot)
+            for shard in batched(readers, SHARD):
+                written.add(self._write_shard(edition, shard, now))
+                progress(len(shard))
+        return written
+
+    def compose(
+        self, connection: sa.Connection, edition: Edition, readers: Sequence[Subscriber], now: datetime
+    ) -> list[Letter]:
+        """The letters of the edition's day for these subscribers, as they would be written now."""
+        memory = letters.memory(connection, [reader.id for reader in readers])
+        wanted = [Reader(reader.profile, memory.get(reader.id, {})) for reader in readers]
+        return [
+            self._letter(edition, reader, want, picks, now)
+            for reader, want, picks in zip(readers, wanted, _choose(edition, wanted), strict=True)
+        ]
+
+    def preview(self, reader: Subscriber, slot: date, now: datetime) -> Letter:
+        """The letter of this slot: the stored one if it is written, else what would be written now."""
+        with self.store.read() as connection:
+            there = letters.existing(connection, [(reader.id, slot)])
+            if there:
+                return letters.by_ids(connection, list(there.values()))[0]
+            return self.compose(connection, self.open(slot), [reader], now)[0]
+
+    def explain(self, reader: Subscriber, slot: date) -> list[Verdict]:
+        """What becomes of every candidate of this slot; the slot's own letter does not count as memory."""
+        with self.store.read() as connection:
+            own = letters.existing(connection, [(reader.id, slot)]).get((reader.id, slot))
+            memory = letters.memory(connection, [reader.id], without=own)
+        return self.open(slot).ranker.explain(Reader(reader.profile, memory.get(reader.id, {})))
+
+    def _write_shard(self, edition: Edition, shard: Sequence[Subscriber], now: datetime) -> Written:
+        for attempt in range(3):
+            try:
+                return self._try_shard(edition, shard, now)
+            except IntegrityError:
+                # Another run wrote some of these letters at the same time. The second look sees them.
+                if attempt == 2:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _try_shard(self, edition: Edition, shard: Sequence[Subscriber], now: datetime) -> Written:
+        with self.store.write() as connection:
+            there = letters.existing(connection, [(reader.id, edition.day) for reader in shard])
+            todo = [reader for reader in shard if (reader.id, edition.day) not in there]
+            # First, so that a paper in a letter that will never leave may be picked again.
+            letters.expire(connection, now, superseded=[(reader.id, edition.day) for reader in todo])
+            batch = self.compose(connection, edition, todo, now)
+            edition_id = editions.open_edition(
+                connection, edition.day, edition.window_days, edition.candidates, edition.digest, now
+            )
+            letters.write(connection, edition_id, batch)
+            subscribers.set_next_due(connection, [(r.id, _next_due(r, edition.day, now)) for r in shard])
+        states = [letter.state for letter in batch]
+        return Written(
+            ready=states.count(LetterState.READY),
+            empty=states.count(LetterState.EMPTY),
+            failed=states.count(LetterState.FAILED),
+            already=len(shard) - len(todo),
+        )
+
+    def _letter(
+        self,
+        edition: Edition,
+        reader: Subscriber,
+        want: Reader,
+        picks: tuple[Pick, ...] | Exception,
+        now: datetime,
+    ) -> Letter:
+        letter = Letter(
+            subscriber=reader,
+            slot=edition.day,
+            picks=(),
+            state=LetterState.EMPTY,
+            message_id=message_id(reader, edition.day, self.config.letter.from_address),
+            candidates=edition.candidates,
+            days=edition.days,
+            created_at=now,
+            expires_at=now + KEEP_FOR,
+        )
+        if isinstance(picks, Exception):
+            log.error("%s: no letter could be chosen", reader.handle, exc_info=picks)
+            note = f"no letter could be chosen: {type(picks).__name__}: {picks}"
+            return replace(letter, state=LetterState.FAILED, note=note)
+        if not picks:
+            return replace(letter, note=_why_empty(edition, want))
+        line = subject(picks, edition.day, reader.profile)
+        return replace(letter, picks=picks, state=LetterState.READY, subject=line)
+
+
+def due_by_hand(everyone: Iterable[Subscriber], now: datetime, day: date | None = None) -> list[Due]:
+    """Whom `digest run` writes to: each active subscriber whose cadence falls on the day (by default their own
+    today; the hour is not waited for), and, without a day, whoever is owed an earlier slot."""
+    due = []
+    for reader in everyone:
+        if reader.state is not SubscriberState.ACTIVE:
+            continue
+        on = day or clock.local_day(now, reader.time_zone)
+        if clock.is_slot(reader.cadence, on):
+            due.append((reader, on))
+        elif day is None and reader.next_due_at is not None and reader.next_due_at <= now:
+            due.append((reader, clock.due_slot(reader.cadence, reader.hour, reader.time_zone, now)))
+    return due
+
+
+def due_now(everyone: Iterable[Subscriber], now: datetime) -> list[Due]:
+    """The slots that subscribers whose hour has come are owed: each the latest, never a backlog."""
+    return [(s, clock.due_slot(s.cadence, s.hour, s.time_zone, now)) for s in everyone]
+
+
+def _by_slot(due: Iterable[Due]) -> dict[date, list[Subscriber]]:
+    slots: dict[date, list[Subscriber]] = {}
+    for reader, slot in due:
+        slots.setdefault(slot, []).append(reader)
+    return dict(sorted(slots.items()))
+
+
+def _next_due(reader: Subscriber, slot: date, now: datetime) -> datetime:
+    following = clock.next_due_at(reader.cadence, reader.hour, reader.time_zone, now)
+    if clock.local_day(following, reader.time_zone) == slot:  # written by hand before its hour
+        following = clock.next_due_at(reader.cadence, reader.hour, reader.time_zone, following)
+    return following
+
+
+def _choose(edition: Edition, wanted: Sequence[Reader]) -> Sequence[tuple[Pick, ...] | Exception]:
+    """The picks of each, or what went wrong for this one: one bad profile never stops the others."""
+    try:
+        return edition.ranker.choose(wanted)
+    except Exception:
+        out: list[tuple[Pick, ...] | Exception] = []
+        for one in wanted:
+            try:
+                out.append(edition.ranker.choose([one])[0])
+            except Exception as error:
+                out.append(error)
+        return out
+
+
+def _why_empty(edition: Edition, want: Reader) -> str:
+    if not edition.stored:
+        return "the store holds no papers yet; `digest ingest` takes saved pages"
+    if not edition.candidates:
+        days = "on" if edition.window_days == 1 else f"in the {edition.window_days} days up to"
+        last = f"; the newest listing before that is of {edition.newest}" if edition.newest else ""
+        return f"no papers were listed {days} {edition.day}{last}"
+    verdicts = edition.ranker.explain(want)
+    below = [v for v in verdicts if v.why.startswith("below the floor")]
+    sent = sum(v.why.startswith("sent on") for v in verdicts)
+    other = len(verdicts) - len(below) - sent
+    parts = []
+    if below:
+        best = max(v.pick.score for v in below)
+        parts.append(
+            f"{count(len(below), 'paper')} below the floor of {want.profile.floor:g} (the best has {best:.1f})"
+        )
+    if sent:
+        parts.append(f"{count(sent, 'paper')} sent before")
+    if other:
+        parts.append(f"{count(other, 'paper')} muted or rated")
+    return f"nothing new among {count(len(verdicts), 'candidate')}: " + ", ".join(parts)

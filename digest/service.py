@@ -1,0 +1,128 @@
+"""`digest serve`: a tick every minute. What is due comes from the store, so a restart forgets nothing."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import FrameType
+
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from digest import clock
+from digest.config import Config
+from digest.edition import Press, due_now
+from digest.errors import DigestError
+from digest.ingest import ingest, pages_in
+from digest.model import LetterState
+from digest.run import run
+from digest.store import letters, subscribers
+from digest.store.opening import Store, open_store
+
+SETTLED_SECONDS = 2.0  # a page that was written to a moment ago may not be whole yet
+
+log = logging.getLogger("digest")
+
+
+def serve(config: Config) -> None:
+    """Tick until SIGTERM or SIGINT; then finish the letters that are under way and return."""
+    stopping = threading.Event()
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        log.info("%s: finishing what is under way", signal.Signals(number).name)
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    store = open_store(config.store_url)
+    try:
+        service = Service(store, config, stopping)
+        # One process, one job, kept in memory: the scheduler only ticks. One tick at a time; ticks that were missed
+        # while one ran long or the machine slept become a single one, however late.
+        scheduler = BackgroundScheduler(timezone="UTC")
+        scheduler.add_job(
+            service.tick,
+            "interval",
+            seconds=config.serve.tick_seconds,
+            next_run_time=clock.now(),
+            max_instances=1,
+            coalesce=True,
+            misfire_grace_time=None,
+        )
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)
+        scheduler.start()
+        log.info("serving %s; a look every %d s", config.home.resolve(), config.serve.tick_seconds)
+        stopping.wait()
+        scheduler.shutdown(wait=True)
+        log.info("ended")
+    finally:
+        store.close()
+
+
+class Service:
+    """What one tick does. Each step is on its own: a page that cannot be read delays no letter."""
+
+    def __init__(self, store: Store, config: Config, stopping: threading.Event) -> None:
+        self.store, self.config, self.stopping = store, config, stopping
+        self.press = Press(store, config)
+        self._seen: dict[Path, tuple[int, int]] = {}  # page → (mtime in ns, size) when it was last taken
+
+    def tick(self) -> None:
+        for step in (self.take_pages, self.send_letters):
+            if self.stopping.is_set():
+                return
+            try:
+                step()
+            except DigestError as error:
+                log.error("%s", error)
+            except Exception:
+                log.exception("this tick failed; the next one tries again")
+
+    def take_pages(self) -> None:
+        """Ingest what is new or changed in the inbox folder. Taking a page twice adds nothing, so a restart may."""
+        folder = self.config.path(self.config.edition.inbox)
+        if not folder.is_dir():
+            return
+        now = clock.now()
+        for path in pages_in([folder]):
+            try:
+                found = path.stat()
+            except OSError:
+                continue  # moved away between the look and now
+            version = (found.st_mtime_ns, found.st_size)
+            age = (now - datetime.fromtimestamp(found.st_mtime, UTC)).total_seconds()
+            if self._seen.get(path) == version or 0 <= age < SETTLED_SECONDS:
+                continue
+            # A page without a year means the year in which it was saved, also when it is read again years later.
+            saved = now - timedelta(seconds=max(age, 0))
+            done = ingest(self.store, path, clock.machine_day(saved), now)
+            self._seen[path] = version
+            if done.error:
+                log.error("%s", done.error)
+                continue
+            log.info(
+                "%s: %s, %d papers: %d new, %d known, %d merged, %d rejected",
+                *(path.name, done.day, done.papers),
+                *(done.added.new, done.added.known, done.added.merged, len(done.rejected)),
+            )
+
+    def send_letters(self) -> None:
+        """Write the letters of those whose hour has come; deliver these and whatever else may go out."""
+        now = clock.now()
+        with self.store.read() as connection:
+            due = due_now(subscribers.due(connection, now), now)
+            waiting = letters.next_try(connection)
+            abandoned = letters.abandoned(connection, now)
+        if not due and not abandoned and (waiting is None or waiting > now):
+            return
+        ran = run(self.press, due, clock.now, stop=self.stopping)
+        for letter, outcome in ran.delivered.troubles:
+            log.warning("%s: letter of %s %s: %s", letter.subscriber.handle, letter.slot, outcome.state, outcome.reply)
+        log.info(
+            "%d due: %d letters written, %d empty; %d sent",
+            *(len(due), ran.written.ready, ran.written.empty, ran.delivered.counts[LetterState.SENT]),
+        )
+        if ran.delivered.stopped:
+            log.error("%s", ran.delivered.stopped)

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST_WORKERS ?= 2
 
-.PHONY: demo test lint types unit bench screenshots clean venv
+.PHONY: demo test lint types unit bench pictures clean venv
 
 demo: venv ## run the main job on the shipped samples, in ./demo
 	$(BIN)/digest demo demo
@@ -21,8 +21,11 @@ types: venv
 	$(BIN)/mypy
 
 bench: venv ## side-by-side measurements, printed as ratios
-	$(BIN)/python -m benchmarks.letters
-	$(BIN)/python -m benchmarks.run
+	$(BIN)/python -m benchmarks.letters $(if $(PAGES),--pages $(PAGES))
+	$(BIN)/python -m benchmarks.run $(if $(PAGES),--pages $(PAGES))
+
+pictures: venv ## the README's pictures, and more to look at; needs Chromium
+	$(BIN)/python docs/pictures.py
 
 venv: .venv/ready
 

@@ -42,7 +42,8 @@ def readers(number: int, seed: int = 1) -> list[Subscriber]:
             name=f"Reader {n}",
             profile=Profile(
                 interests=tuple(
-                    Interest(text, dice.choice((1.0, 1.0, 2.0))) for text in dice.sample(PHRASES, dice.randint(1, 6))
+                    Interest(text, dice.choice((1.0, 1.0, 2.0)))
+                    for text in dice.sample(PHRASES, dice.randint(1, 6))
                 ),
                 floor=dice.choice((0.0, 5.0, 10.0)),
             ),

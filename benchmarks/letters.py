@@ -1,6 +1,6 @@
 """Rendering and assembling letters, beside the usual way of building a mail with the standard library.
 
-    python -m benchmarks.letters [--letters 1000]
+python -m benchmarks.letters [--letters 1000]
 """
 
 from __future__ import annotations

@@ -53,7 +53,9 @@ def main() -> None:
                 )
 
 
-def _round(url: str, transport: str, port: int, wanted: argparse.Namespace) -> tuple[float, float, float, float, int]:
+def _round(
+    url: str, transport: str, port: int, wanted: argparse.Namespace
+) -> tuple[float, float, float, float, int]:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         if url.startswith("postgresql"):
@@ -81,7 +83,9 @@ def _round(url: str, transport: str, port: int, wanted: argparse.Namespace) -> t
 
 
 def _settings(home: Path, url: str, transport: str, port: int) -> Config:
-    text = f'[store]\nurl = "{url}"\n[delivery]\nkind = "{transport}"\n[letter]\nfrom_address = "digest@example.org"\n'
+    text = (
+        f'[store]\nurl = "{url}"\n[delivery]\nkind = "{transport}"\n[letter]\nfrom_address = "digest@example.org"\n'
+    )
     text += f'[delivery.smtp]\nhost = "127.0.0.1"\nport = {port or 25}\ntls = "none"\nconnections = 16\n'
     return config.parse(text.encode(), home)
 

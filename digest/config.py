@@ -24,7 +24,8 @@ def check_zone(name: str) -> str:
     from zoneinfo import available_timezones
 
     try:
-        if name not in ("", "localtime"):
+        # Beside its zones a machine may keep copies of them under names, and with leap seconds, of its own.
+        if name not in ("", "localtime") and not name.startswith(("posix/", "right/")):
             ZoneInfo(name)
             return name
     except (KeyError, ValueError, OSError):
@@ -77,7 +78,8 @@ class Section(BaseModel):
 class LetterConfig(Section):
     """How the letter presents itself."""
 
-    name: OneLine = Field("Trending papers", min_length=1, max_length=60)  # masthead, From, List-Id
+    # masthead, From, List-Id; the length is that of what is left without spaces around it
+    name: Annotated[OneLine, Field(min_length=1, max_length=60)] = "Trending papers"
     from_address: Address = "digest@localhost.localdomain"
     contact: Annotated[str, AfterValidator(lambda a: a and check_address(a))] = ""  # "" is from_address
     postal_address: OneLine = ""

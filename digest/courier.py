@@ -167,7 +167,8 @@ class _Round:
             abandoned = letters.abandoned(connection, self.now())
         for letter_id, message_id in abandoned:
             outcome = await transport.settle(message_id) or Outcome(
-                LetterState.UNCERTAIN, "the run that was sending it ended without a word; it may or may not have left"
+                LetterState.UNCERTAIN,
+                "the run that was sending it ended without a word; it may or may not have left",
             )
             with self.store.write() as connection:
                 if letters.settle(connection, letter_id, outcome, self.now()):

@@ -1,4 +1,4 @@
-"""Open an edition, choose and write letters. Idempotent: a (subscriber, slot) gets one letter, whoever asks how often.
+"""Open an edition, choose and write letters. Idempotent: a (subscriber, slot) gets one letter, asked however often.
 
 A preview is the same choice, made in memory and written nowhere.
 """
@@ -103,9 +103,7 @@ class Press:
         self._open = {d: e for d, e in self._open.items() if abs(d - day) <= timedelta(days=2)} | {day: opened}
         return opened
 
-    def write(
-        self, due: Sequence[Due], now: datetime, progress: Callable[[int], None] = lambda _: None
-    ) -> Written:
+    def write(self, due: Sequence[Due], now: datetime, progress: Callable[[int], None] = lambda _: None) -> Written:
         """Choose and store the letters of these subscribers' slots; a slot that has its letter keeps it."""
         written = Written()
         for slot, readers in _by_slot(due).items():

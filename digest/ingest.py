@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -26,7 +26,7 @@ class Ingested:
     path: str
     day: date | None = None  # None where the page could not be taken
     papers: int = 0  # on the page
-    added: Added = Added()
+    added: Added = field(default_factory=Added)
     repeated: int = 0  # entries that the page holds twice
     rejected: tuple[Rejected, ...] = ()
     flagged: tuple[Rejected, ...] = ()
@@ -36,12 +36,15 @@ class Ingested:
 def pages_in(paths: Iterable[Path]) -> list[Path]:
     """The files that are meant: a file stands for itself, a folder for the files in it, by name.
 
-    Hidden files and editors' backups in a folder are left out. Raises `PageUnreadable` for a path that is not there.
+    Hidden files and editors' backups in a folder are left out. Raises `PageUnreadable` for a path that is not
+    there.
     """
     found: dict[Path, None] = {}
     for path in paths:
         if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.is_file() and p.name[0] not in ".#" and p.name[-1] != "~")
+            inside = sorted(
+                p for p in path.iterdir() if p.is_file() and p.name[0] not in ".#" and p.name[-1] != "~"
+            )
             found.update(dict.fromkeys(inside))
         elif path.exists():
             found[path] = None

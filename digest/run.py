@@ -39,9 +39,7 @@ def run(
     written, delivered = Written(), Delivered()
     try:
         written = press.write(due, now(), writing)
-        delivered = deliver(
-            store, press.config, now, only=only, stop=stop, progress=sending, transport=transport
-        )
+        delivered = deliver(store, press.config, now, only=only, stop=stop, progress=sending, transport=transport)
         outcome = f"stopped: {delivered.stopped}" if delivered.stopped else "done"
     finally:
         counts = {"ready": written.ready, "empty": written.empty, "already": written.already}

@@ -119,7 +119,9 @@ class Service:
             return
         ran = run(self.press, due, clock.now, stop=self.stopping)
         for letter, outcome in ran.delivered.troubles:
-            log.warning("%s: letter of %s %s: %s", letter.subscriber.handle, letter.slot, outcome.state, outcome.reply)
+            log.warning(
+                "%s: letter of %s %s: %s", letter.subscriber.handle, letter.slot, outcome.state, outcome.reply
+            )
         log.info(
             "%d due: %d letters written, %d empty; %d sent",
             *(len(due), ran.written.ready, ran.written.empty, ran.delivered.counts[LetterState.SENT]),

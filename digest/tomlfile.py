@@ -5,24 +5,32 @@ Used for `config.toml` and for profiles, so that both complain in one voice.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 import tomllib
 from collections.abc import Sequence
+from datetime import date, datetime, time
 from typing import Any, TypeVar
 
-import tomlkit
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from digest.errors import FileInvalid, Problem
+from digest.text import clean
 
 M = TypeVar("M", bound=BaseModel)
 Path = Sequence[str | int]
 
+MOST_BYTES = 2_000_000  # a large library of liked papers has its place; a file put here by mistake has not
+MOST_PROBLEMS = 25  # shown of one file; whoever mends these sees the next
+LONGEST_QUOTE = 60  # characters of a value that a message repeats
+
 
 def load(data: bytes, name: str, model: type[M]) -> M:
     """Parse and check. `name` is the file as the user would type it; raises `FileInvalid` with every problem."""
+    if len(data) > MOST_BYTES:
+        raise FileInvalid([too_large(name, len(data))])
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -32,53 +40,178 @@ def load(data: bytes, name: str, model: type[M]) -> M:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise FileInvalid([_syntax(name, text, str(error))]) from None
+    except RecursionError:
+        what, remedy = "brackets are nested too deeply", "no key here needs more than a list of tables"
+        raise FileInvalid([Problem(name, None, "", what, remedy)]) from None
+    except ValueError:  # Python refuses to read a number of thousands of digits, and says only that
+        raise FileInvalid([_number_too_long(name, text)]) from None
     try:
         return model.model_validate(tree)
     except ValidationError as error:
-        problems = [_explain(name, text, model, tree, details) for details in error.errors()]
+        places = _Places(text)
+        problems = [_explain(name, places, model, tree, details) for details in error.errors()]
         # A union reports each branch that did not fit: one line a place is enough.
         unique = {(p.line, p.key): p for p in reversed(problems)}
-        raise FileInvalid(sorted(unique.values(), key=lambda p: (p.line or 0, p.key))) from None
+        ordered = sorted(unique.values(), key=lambda p: (p.line or 0, p.key))
+        if more := len(ordered) - MOST_PROBLEMS:
+            ordered[MOST_PROBLEMS:] = (
+                [Problem(name, None, "", f"{more} more problems", "mend these first")] if more > 0 else []
+            )
+        raise FileInvalid(ordered) from None
+
+
+def too_large(name: str, size: int) -> Problem:
+    what = f"{size / 1e6:.1f} MB is more than a file of this kind can hold ({MOST_BYTES / 1e6:.0f} MB)"
+    return Problem(name, None, "", what, "is it the right file?")
 
 
 def line_of(text: str, path: Path) -> int | None:
-    """The line on which the value at `path` stands, or None where the file does not hold it.
+    """The line on which the key or item at `path` stands, else what holds it; None where the file has neither.
 
-    tomllib keeps no positions, so the value is replaced by a mark in a format-preserving tree and the mark's line
-    is counted in what that tree prints.
+    `text` must be valid TOML.
     """
-    mark = "digest-line-mark"
-    for depth in range(len(path), 0, -1):
-        document: Any = tomlkit.parse(text)
-        node = document
-        try:
-            for step in path[: depth - 1]:
-                node = node[step]
-            child = node[path[depth - 1]]
-            if isinstance(child, tomlkit.items.Table | tomlkit.items.AoT):
-                return _header_line(text, path[:depth])
-            node[path[depth - 1]] = mark
-        except (KeyError, IndexError, TypeError, tomlkit.exceptions.TOMLKitError):
-            continue
-        printed = tomlkit.dumps(document)
-        return printed[: printed.index(mark)].count("\n") + 1
-    return None
+    return _Places(text).line_of(path)
 
 
 def nearest(word: str, known: Sequence[str]) -> str | None:
     """The known word that `word` most likely was meant to be."""
-    found = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.5)
+    word = word[:100].lower()
+    found = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     if found:
         return found[0]
-    return next((k for k in known if word.lower() in k or k in word.lower()), None)
+    # A letter or two are part of half of all words.
+    return next((k for k in known if min(len(word), len(k)) > 2 and (word in k or k in word)), None)
 
 
-def _header_line(text: str, path: Path) -> int | None:
-    names = [str(step) for step in path if isinstance(step, str)]
-    index = next((step for step in reversed(path) if isinstance(step, int)), 0)
-    header = re.compile(r"^\s*\[\[?\s*" + r"\s*\.\s*".join(f"[\"']?{re.escape(n)}[\"']?" for n in names))
-    lines = [number for number, line in enumerate(text.splitlines(), 1) if header.match(line)]
-    return lines[min(index, len(lines) - 1)] if lines else None
+def dotted_keys(model: type[BaseModel]) -> list[str]:
+    """Every key of a file, as a user writes it: "delivery.smtp.host"; below a list of tables "interests[].text"."""
+    keys = []
+    for name, field in model.model_fields.items():
+        inner = _model_in(field.annotation)
+        is_list = inner is not None and not _is_model(field.annotation)
+        if inner is None or is_list:
+            keys.append(name)
+        if inner is not None:
+            keys += [f"{name}{'[]' if is_list else ''}.{key}" for key in dotted_keys(inner)]
+    return keys
+
+
+# ---- where things stand
+
+
+class _Places:
+    """The line of every key and list item of a valid TOML text. tomllib keeps none."""
+
+    _TOKEN = re.compile(
+        r"""(?P<skip>[ \t\r\n]+|\#[^\n]*)
+        | (?P<text>\"{3}(?:\\.|(?!\"{3})[^\\])*\"{3,5} | '{3}(?:(?!'{3}).)*'{3,5} | "(?:\\.|[^"\\])*" | '[^']*')
+        | (?P<sign>[\[\]{},=.])
+        | (?P<bare>[^\s\#\[\]{},=."']+)""",
+        re.VERBOSE | re.DOTALL,
+    )
+
+    def __init__(self, text: str) -> None:
+        self._lines: dict[tuple[str | int, ...], int] = {}
+        self._tokens: list[tuple[str, str, int]] = []
+        line = 1
+        for found in self._TOKEN.finditer(text):
+            if found.lastgroup != "skip":
+                self._tokens.append((str(found.lastgroup), found[0], line))
+            line += found[0].count("\n")
+        self._at = 0
+        self._tables: dict[tuple[str | int, ...], int] = {}  # a list of tables → the place of its last one
+        # A message without its line is better than none.
+        with contextlib.suppress(IndexError, RecursionError):
+            self._file()
+
+    def line_of(self, path: Path) -> int | None:
+        for depth in range(len(path), 0, -1):
+            if line := self._lines.get(tuple(path[:depth])):
+                return line
+        return None
+
+    def _file(self) -> None:
+        table: tuple[str | int, ...] = ()
+        while self._at < len(self._tokens):
+            if self._sign() == "[":
+                table = self._header()
+            else:
+                self._pair(table)
+
+    def _header(self) -> tuple[str | int, ...]:
+        line = self._tokens[self._at][2]
+        # `[ [` is a list's first item in a value; at the start of a line only `[[` opens a table.
+        is_list = self._sign(1) == "["
+        self._at += 2 if is_list else 1
+        names = self._key()
+        self._at += 2 if is_list else 1
+        path: tuple[str | int, ...] = ()
+        for place, name in enumerate(names, 1):
+            path += (name,)
+            self._lines.setdefault(path, line)
+            if is_list and place == len(names):
+                self._tables[path] = self._tables.get(path, -1) + 1
+            if path in self._tables:
+                path += (self._tables[path],)
+                self._lines.setdefault(path, line)
+        return path
+
+    def _pair(self, table: tuple[str | int, ...]) -> None:
+        line = self._tokens[self._at][2]
+        path = table
+        for name in self._key():
+            path += (name,)
+            self._lines.setdefault(path, line)
+        self._at += 1  # "="
+        self._value(path)
+
+    def _key(self) -> list[str]:
+        names = [self._name()]
+        while self._sign() == ".":
+            self._at += 1
+            names.append(self._name())
+        return names
+
+    def _name(self) -> str:
+        kind, token, _ = self._tokens[self._at]
+        self._at += 1
+        if kind != "text":
+            return token
+        return next(iter(tomllib.loads(f"{token} = 0")))
+
+    def _value(self, path: tuple[str | int, ...]) -> None:
+        start = self._sign()
+        line = self._tokens[self._at][2]
+        self._at += 1
+        if start == "[":
+            item = 0
+            while self._sign() != "]":
+                self._lines[(*path, item)] = self._tokens[self._at][2]
+                self._value((*path, item))
+                item += 1
+                self._at += self._sign() == ","
+            self._at += 1
+        elif start == "{":
+            while self._sign() != "}":
+                self._pair(path)
+                self._at += self._sign() == ","
+            self._at += 1
+        else:
+            # A number or a time is one or more words, with dots between them, on the line it starts on.
+            while self._at < len(self._tokens) and self._tokens[self._at - 1][0] != "text":
+                kind, sign, its_line = self._tokens[self._at]
+                if its_line != line or kind == "text" or (kind == "sign" and sign != "."):
+                    break
+                self._at += 1
+
+    def _sign(self, ahead: int = 0) -> str:
+        if self._at + ahead >= len(self._tokens):
+            return ""
+        kind, token, _ = self._tokens[self._at + ahead]
+        return token if kind == "sign" else ""
+
+
+# ---- what to say
 
 
 def _syntax(name: str, text: str, message: str) -> Problem:
@@ -86,10 +219,43 @@ def _syntax(name: str, text: str, message: str) -> Problem:
     line = int(found[1]) if found else text.count("\n") + 1
     what = re.sub(r"\s*\(at .*\)$", "", message)
     remedy = "write text in quotes, lists in [brackets], and each key once"
-    return Problem(name, line, "", f"not valid TOML: {what}", remedy)
+    if what.startswith(("Cannot overwrite", "Duplicate inline", "Cannot declare", "Cannot redefine")):
+        remedy = "this key or [section] is in the file already; keep one of them"
+    return Problem(name, line, "", f"not valid TOML: {_brief(what, 200)}", remedy)
 
 
-def _explain(name: str, text: str, model: type[BaseModel], tree: Any, details: ErrorDetails) -> Problem:
+def _number_too_long(name: str, text: str) -> Problem:
+    found = re.search(r"[\d_]{4000}", text)
+    line = text.count("\n", 0, found.start()) + 1 if found else None
+    return Problem(name, line, "", "a number of thousands of digits", "write a number of a few digits")
+
+
+# What pydantic calls it → what must stand there.
+_WANTED = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "int_parsing_size": "a whole number of a few digits",
+    "float_type": "a number",
+    "finite_number": "a plain number",
+    "string_type": "text in quotes",
+    "bool_type": "true or false",
+    "list_type": "a list in [brackets]",
+}
+_BOUNDS = {
+    "greater_than_equal": "at least {ge:g}",
+    "greater_than": "above {gt:g}",
+    "less_than_equal": "at most {le:g}",
+    "less_than": "below {lt:g}",
+}
+_LENGTHS = {
+    "string_too_short": "at least {min_length}",
+    "too_short": "at least {min_length}",
+    "string_too_long": "at most {max_length}",
+    "too_long": "at most {max_length}",
+}
+
+
+def _explain(name: str, places: _Places, model: type[BaseModel], tree: Any, details: ErrorDetails) -> Problem:
     # pydantic adds the branch of a union to the path; what the file does not hold is not part of the key.
     path: list[str | int] = []
     node = tree
@@ -101,47 +267,118 @@ def _explain(name: str, text: str, model: type[BaseModel], tree: Any, details: E
                 path.append(step)
             continue
         path.append(step)
-    key = _dotted(path)
-    what, remedy = details["msg"], ""
-    if details["type"] == "extra_forbidden":
-        known = _keys_at(model, path[:-1])
-        guess = nearest(str(path[-1]), known)
-        what = "unknown key"
-        remedy = f"did you mean `{guess}`?" if guess else "the keys here are " + ", ".join(known)
-        if guess:
-            remedy += f" (keys here: {', '.join(known)})"
-    elif details["type"] == "missing":
+    kind, context = details["type"], details.get("ctx", {})
+    found = f"found {_found(node)}"
+    if kind == "extra_forbidden":
+        what, remedy = "unknown key", _known(str(path[-1]), _keys_at(model, path[:-1]))
+    elif kind == "missing":
         what, remedy = "missing", "add this key"
-    elif details["type"] == "value_error":
-        what, _, remedy = str(details["ctx"]["error"]).partition(" — ")
+    elif kind == "value_error":
+        what, _, remedy = str(context["error"]).partition(" — ")
+    elif kind == "literal_error":
+        guess = nearest(node, re.findall("'([^']*)'", str(context["expected"]))) if isinstance(node, str) else None
+        what = f"must be {context['expected']}, {found}"
+        remedy = f"did you mean {guess!r}?" if guess else "write one of these"
+    elif kind in _BOUNDS:
+        what, remedy = f"must be {_BOUNDS[kind].format(**context)}, {found}", _usual(model, path)
+    elif kind in _LENGTHS:
+        unit, bound = "characters" if isinstance(node, str) else "entries", _LENGTHS[kind].format(**context)
+        what, remedy = f"{len(node)} {unit} where there must be {bound}", "change its length"
+        if "short" in kind and not clean(str(node)[:1000]):
+            what, remedy = "an empty text", "write something, or remove this key"
+    elif kind in _WANTED:
+        what, remedy = f"must be {_WANTED[kind]}, {found}", _usual(model, path)
+        if kind == "string_type" and not remedy and not isinstance(node, dict | list):
+            remedy = f'write "{_found(node)}"'
+    elif kind in ("model_type", "dict_type", "model_attributes_type"):
+        known = _keys_at(model, path)
+        if path and isinstance(path[-1], int):
+            what, remedy = f"must be text in quotes or a table, {found}", f"write {{ {known[0]} = … }}"
+        else:
+            what, remedy = f"must be a section, {found}", f"write [{_dotted(path)}] and its keys below it"
     else:
-        what = what[0].lower() + what[1:]
-        shown = repr(node) if not isinstance(node, dict | list) else "a " + type(node).__name__
-        remedy = f"found {shown[:80]}" if details["type"] != "missing" else ""
-    return Problem(name, line_of(text, path) if path else None, key, what, remedy)
+        what, remedy = details["msg"][:1].lower() + details["msg"][1:], found
+    line = places.line_of(path) if path and kind != "missing" else places.line_of(path[:-1])
+    return Problem(name, line, _dotted(path), _brief(what, 300), _brief(remedy, 300))
+
+
+def _known(word: str, known: list[str]) -> str:
+    guess = nearest(word, known)
+    if guess:
+        return f"did you mean `{guess}`? (keys here: {', '.join(known)})"
+    return "the keys here are " + ", ".join(known)
+
+
+def _usual(model: type[BaseModel], path: Path) -> str:
+    """How the key looks with its default, as an example to follow."""
+    if not path or isinstance(path[-1], int):
+        return ""
+    field = _model_at(model, path[:-1]).model_fields.get(path[-1])
+    if field is None:
+        return ""
+    if field.default_factory is list:
+        return f'write e.g. {path[-1]} = ["…"]'
+    if field.is_required() or isinstance(field.default, BaseModel):
+        return ""
+    default = f'"{field.default}"' if isinstance(field.default, str) else f"{field.default}"
+    return f"write e.g. {path[-1]} = {default}"
+
+
+def _found(value: object) -> str:
+    """A value of the file as it looks there, cut short."""
+    if isinstance(value, dict):
+        return "a table"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, date | datetime | time):
+        return f"the time {value}"
+    if isinstance(value, int) and value.bit_length() > 200:
+        return "a huge number"
+    return f"the text {_brief(repr(value), LONGEST_QUOTE)}" if isinstance(value, str) else str(value)
+
+
+def _brief(text: str, most: int) -> str:
+    """Safe to print, with the middle left out where it is long: the hint at its end must stay readable."""
+    # Cut before cleaning as well, so that a megabyte costs no time.
+    text = clean(text if len(text) <= 4 * most else text[: 2 * most] + text[-2 * most :])
+    return text if len(text) <= most else f"{text[: most // 3]} … {text[-(most - most // 3) :]}"
 
 
 def _dotted(path: Path) -> str:
     out = ""
     for step in path:
-        out += f"[{step + 1}]" if isinstance(step, int) else f".{step}" if out else str(step)
+        if isinstance(step, int):
+            out += f"[{step + 1}]"
+            continue
+        bare = re.fullmatch(r"[A-Za-z0-9_-]+", step)
+        shown = _brief(step if bare else repr(step), LONGEST_QUOTE)
+        out += f".{shown}" if out else shown
     return out
+
+
+# ---- models
 
 
 def _keys_at(model: type[BaseModel], path: Path) -> list[str]:
     """The keys that the model allows at `path`."""
-    current: Any = model
+    return sorted(_model_at(model, path).model_fields)
+
+
+def _model_at(model: type[BaseModel], path: Path) -> type[BaseModel]:
     for step in path:
-        if isinstance(step, int) or not _is_model(current):
-            continue
-        annotation = current.model_fields[step].annotation
-        current = next((a for a in _walk(annotation) if _is_model(a)), current)
-    return sorted(current.model_fields)
+        if isinstance(step, str) and step in model.model_fields:
+            model = _model_in(model.model_fields[step].annotation) or model
+    return model
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if _is_model(annotation):
+        inner: type[BaseModel] = annotation
+        return inner
+    return next((found for arg in getattr(annotation, "__args__", ()) if (found := _model_in(arg))), None)
 
 
 def _is_model(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
-
-
-def _walk(annotation: Any) -> list[Any]:
-    return [annotation, *(a for arg in getattr(annotation, "__args__", ()) for a in _walk(arg))]

@@ -8,9 +8,8 @@ from digest.cli.common import app, complain
 from digest.errors import DigestError
 
 
-def main() -> None:
-    """The console script. What a user can mend is said in a line or two, never with a traceback."""
-    # Each module adds its commands to `app`; their order here is the order of the help.
+def register() -> None:
+    """Add every command to `app`; the order here is the order of the help."""
     from digest.cli import setup  # noqa: F401  isort: skip
     from digest.cli import pages  # noqa: F401  isort: skip
     from digest.cli import profiles  # noqa: F401  isort: skip
@@ -21,6 +20,10 @@ def main() -> None:
     from digest.cli import serve  # noqa: F401  isort: skip
     from digest.cli import demo  # noqa: F401  isort: skip
 
+
+def main() -> None:
+    """The console script. What a user can mend is said in a line or two, never with a traceback."""
+    register()
     try:
         app()
     except DigestError as error:

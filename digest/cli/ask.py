@@ -52,7 +52,8 @@ def status(
                 "subscribers": by_state,
                 "letters": {state.value: outbox.get(state.value, 0) for state in LetterState},
                 "next_due_at": min(active, default=None),
-                "last_run": last and {
+                "last_run": last
+                and {
                     "started_at": last.started_at,
                     "ended_at": last.ended_at,
                     "outcome": last.outcome,
@@ -125,11 +126,14 @@ def why(
         return
     state = reader.state.value + (f" ({reader.state_reason})" if reader.state_reason else "")
     due = f"; next due {local(reader.next_due_at, reader.time_zone)}" if reader.state.value == "active" else ""
-    say(f"{reader.handle} <{reader.address}>: {state}, {reader.cadence} at {reader.hour:02}:00 {reader.time_zone}{due}")
+    say(
+        f"{reader.handle} <{reader.address}>: {state}, "
+        f"{reader.cadence} at {reader.hour:02}:00 {reader.time_zone}{due}"
+    )
     if not mine:
         say("no letter yet")
         return
-    made = table("slot", "state", "papers", "when", "what", right=["papers"], wide=["what"])
+    made = table("slot", "state", "papers", "when", "what", right=["papers"], wide={"what": 1})
     for one in mine:
         when = one.sent_at or (one.next_try_at if one.state is LetterState.DEFERRED else one.created_at)
         told = local(when, reader.time_zone) + (" next try" if one.state is LetterState.DEFERRED else "")

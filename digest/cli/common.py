@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
@@ -127,12 +128,13 @@ def say_json(value: Any) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=plain))
 
 
-def table(*columns: str, right: Sequence[str] = (), wide: Sequence[str] = ()) -> Table:
-    """A table without lines. `wide` columns take what room is left and are wrapped."""
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+def table(*columns: str, right: Sequence[str] = (), wide: Mapping[str, int] | None = None) -> Table:
+    """A table without lines. `wide` columns share what room a terminal leaves, in these proportions, and wrap."""
+    wide = wide or {}
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", expand=bool(wide))
     for name in columns:
         if name in wide:
-            made.add_column(name, overflow="fold", ratio=1)
+            made.add_column(name, overflow="fold", ratio=wide[name])
         else:
             made.add_column(name, justify="right" if name in right else "left", no_wrap=True)
     return made
@@ -143,8 +145,20 @@ def row(made: Table, *cells: object) -> None:
 
 
 def show(made: Table) -> None:
-    # Without a terminal there is no width to keep to, and a line that is cut is no use to grep.
-    out.print(made, soft_wrap=False, width=None if out.is_terminal else 160)
+    if out.is_terminal:
+        out.print(made, soft_wrap=False)
+        return
+    # A file or a pipe has no width to keep to, and a row that is wrapped is no use to grep: each is one line.
+    made.expand = False
+    for column in made.columns:
+        column.no_wrap, column.ratio = True, None
+    endless = Console(
+        width=100_000, highlight=False, markup=False, emoji=False, color_system=None, file=io.StringIO()
+    )
+    with endless.capture() as captured:
+        endless.print(made, soft_wrap=False)
+    for line in captured.get().splitlines():
+        typer.echo(line.rstrip())
 
 
 def local(instant: datetime | None, zone: str | None = None) -> str:
@@ -169,12 +183,8 @@ def here(path: str | Path) -> str:
 
 def letter_rows(letters: Sequence[Letter]) -> Table:
     """What went to whom, and why the first paper is the first."""
-    made = table("subscriber", "day", "papers", "top pick and why", "state", "file", right=["papers"])
-    made.columns[3].no_wrap = False
-    made.columns[3].ratio = 3
-    made.columns[5].no_wrap = False
-    made.columns[5].overflow = "fold"
-    made.columns[5].ratio = 2
+    wide = {"top pick and why": 3, "file": 2}
+    made = table("subscriber", "day", "papers", "top pick and why", "state", "file", right=["papers"], wide=wide)
     for one in letters:
         where = here(one.where) if one.where else ""
         row(made, one.subscriber.handle, one.slot, len(one.picks), gist(one), one.state.value, where)
@@ -188,7 +198,9 @@ def gist(letter: Letter) -> str:
     top = letter.picks[0]
     said = reason_words(letter)
     line = f"{top.paper.title} — {said}" if said else top.paper.title
-    return line if letter.state.value in ("ready", "sent", "sending") or not letter.note else f"{line} ({letter.note})"
+    return (
+        line if letter.state.value in ("ready", "sent", "sending") or not letter.note else f"{line} ({letter.note})"
+    )
 
 
 def reason_words(letter: Letter, place: int = 0) -> str:

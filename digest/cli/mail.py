@@ -79,7 +79,9 @@ def outbox(
     """List letters that wait or are in doubt; `resend` and `settle` decide on those in doubt."""
     if context.invoked_subcommand:
         return
-    wanted = [state] if state else [LetterState.READY, LetterState.SENDING, LetterState.DEFERRED, LetterState.UNCERTAIN]
+    wanted = (
+        [state] if state else [LetterState.READY, LetterState.SENDING, LetterState.DEFERRED, LetterState.UNCERTAIN]
+    )
     with opened(load_config(), create=False) as store, store.read() as connection:
         found = [one for each in wanted for one in letters.in_state(connection, each)]
     if json:
@@ -103,7 +105,9 @@ def outbox(
     if not found:
         say("the outbox is empty")
         return
-    made = table("id", "state", "subscriber", "slot", "tries", "next try", "last word", right=["id"], wide=["last word"])
+    made = table(
+        "id", "state", "subscriber", "slot", "tries", "next try", "last word", right=["id"], wide={"last word": 1}
+    )
     for one in found:
         due = local(one.next_try_at)
         row(made, one.id, one.state.value, one.subscriber.handle, one.slot, one.attempts, due, one.note)
@@ -131,7 +135,11 @@ def _decide(which: str, *, resend: bool, said: str) -> None:
         raise typer.BadParameter(f"{which!r} is neither a number nor “all”")
     decided = 0
     with opened(load_config(), create=False) as store, store.write() as connection:
-        ids = [one.id for one in letters.in_state(connection, LetterState.UNCERTAIN)] if which == "all" else [int(which)]
+        ids = (
+            [one.id for one in letters.in_state(connection, LetterState.UNCERTAIN)]
+            if which == "all"
+            else [int(which)]
+        )
         for one in ids:
             decided += letters.release_uncertain(connection, one, clock.now(), resend=resend)
     if not decided and which != "all":
@@ -145,8 +153,8 @@ def _specimen(config: Config, address: str) -> Letter:
     interest = "whether mail arrives"
     paper = Paper(
         title="On the Arrival of Letters: A Field Study with One Participant",
-        abstract="We send one letter and wait. If you read this, the hypothesis holds: the server took it, and your "
-        "mailbox let it in. Look at how it is shown, on a phone and in the dark, before others are written to.",
+        abstract="We send one letter and wait. If you read this, the hypothesis holds: the server took it, "
+        "and your mailbox let it in. Look at how it is shown, on a phone and in the dark, before others are written to.",
         authors=("The Digest authors",),
     )
     reader = Subscriber(

@@ -10,7 +10,20 @@ from typing import Annotated
 import typer
 
 from digest import clock
-from digest.cli.common import Day, Json, app, complain, load_config, note, opened, progress, row, say_json, show, table
+from digest.cli.common import (
+    Day,
+    Json,
+    app,
+    complain,
+    load_config,
+    note,
+    opened,
+    progress,
+    row,
+    say_json,
+    show,
+    table,
+)
 from digest.ingest import Ingested, ingest, pages_in, total
 
 SHOWN = 5  # rejected or flagged entries told per page; --json has all

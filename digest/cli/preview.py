@@ -44,7 +44,9 @@ def preview(
     day: Day = None,
     out: Annotated[Path | None, typer.Option(help="Write the files into this folder.", metavar="DIR")] = None,
     text: Annotated[bool, typer.Option("--text", help="Print the text part.")] = False,
-    explain: Annotated[bool, typer.Option("--explain", help="Show every candidate and why it is in or out.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show every candidate and why it is in or out.")
+    ] = False,
     open_: Annotated[bool, typer.Option("--open", help="Open the letter in the browser.")] = False,
     draft: Annotated[bool, typer.Option("--draft", help="Use the profile file as it is, applied or not.")] = False,
     json: Json = False,
@@ -91,7 +93,9 @@ def _reader(config: Config, store: Store, name: str, draft: bool) -> Subscriber:
         everyone = subscribers.everyone(connection)
     reading = roster.read(config.path(config.edition.profiles))
     handle = stored.handle if stored else name
-    mine = next((one for one in reading.subscribers if name in (one.handle, one.address) or one.handle == handle), None)
+    mine = next(
+        (one for one in reading.subscribers if name in (one.handle, one.address) or one.handle == handle), None
+    )
     path = f"{config.edition.profiles}/{handle}.toml"
     if draft or not stored:
         for problem in reading.problems:
@@ -137,10 +141,12 @@ def _write(folder: Path, stem: str, rendered: Rendered) -> Path:
 
 def _show_verdicts(verdicts: Sequence[Verdict]) -> None:
     numbers = ["score", "relevance", "trending", "likeness"]
-    made = table("", *numbers, "listed", "in or out", "title", "for", right=numbers, wide=["title", "for"])
+    made = table("", *numbers, "listed", "in or out", "title", "for", right=numbers, wide={"title": 3, "for": 2})
     for one in verdicts:
         pick = one.pick
-        paid = ", ".join(f"{r.text or 'popular'} {r.share:.1f}" for r in sorted(pick.reasons, key=lambda r: -r.share))
+        paid = ", ".join(
+            f"{r.text or 'popular'} {r.share:.1f}" for r in sorted(pick.reasons, key=lambda r: -r.share)
+        )
         row(
             made,
             "+" if one.included else "-",

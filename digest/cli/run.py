@@ -61,15 +61,16 @@ def run(
         due = due_by_hand([one] if one else everyone, now, day)
         if one and not due and one.state is SubscriberState.ACTIVE:
             on = f"on {day}" if day else "today"
-            note(f"no letter of {one.handle} is due {on}: {one.cadence}, next {local(one.next_due_at, one.time_zone)}")
+            note(
+                f"no letter of {one.handle} is due {on}: {one.cadence}, "
+                f"next {local(one.next_due_at, one.time_zone)}"
+            )
         press = Press(store, config)
         if dry_run:
             _dry(store, press, due, json)
             return
         with progress("writing", len(due)) as writing, progress("sending", len(due)) as sending:
-            ran = run_edition(
-                press, due, clock.now, only=one.id if one else None, writing=writing, sending=sending
-            )
+            ran = run_edition(press, due, clock.now, only=one.id if one else None, writing=writing, sending=sending)
         done = _load(store, due) if json or len(due) <= SHOWN else []
     if json:
         say_json(_plain(ran, done))
@@ -122,7 +123,9 @@ def _dry(store: Store, press: Press, due: list[Due], json: bool) -> None:
 def _load(store: Store, due: list[Due]) -> list[Letter]:
     with store.read() as connection:
         ids = letters.existing(connection, [(reader.id, slot) for reader, slot in due])
-        return sorted(letters.by_ids(connection, list(ids.values())), key=lambda one: (one.subscriber.handle, one.slot))
+        return sorted(
+            letters.by_ids(connection, list(ids.values())), key=lambda one: (one.subscriber.handle, one.slot)
+        )
 
 
 def _tell(ran: Ran, done: list[Letter], due: int) -> None:
@@ -142,8 +145,9 @@ def _tell(ran: Ran, done: list[Letter], due: int) -> None:
 def _warn_of_unapplied(config: Config, everyone: list[Subscriber]) -> None:
     reading = roster.read(config.path(config.edition.profiles))
     plan = roster.plan(reading, everyone)
-    if reading.problems:
-        note(f"{count(len(reading.problems), 'problem')} in the profiles; `digest profiles check` shows them")
+    problems = len(reading.problems) + len(plan.problems)
+    if problems:
+        note(f"{count(problems, 'problem')} in the profiles; `digest profiles diff` shows them")
     if plan.changes:
         note(f"{count(len(plan.changes), 'profile change')} not applied; `digest profiles diff` shows them")
 

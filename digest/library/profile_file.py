@@ -5,13 +5,24 @@ Pure: bytes in, model out. Reading folders and writing the store is the roster's
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import re
+from collections.abc import Sequence
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from digest import tomlfile
 from digest.clock import CADENCES
-from digest.config import Address, OneLine, Zone
+from digest.config import Address, OneLine, Zone, check_address
 from digest.model import Interest, Profile, Subscriber
 from digest.text import clean
 
@@ -42,14 +53,22 @@ def _weight(weight: float) -> float:
     return weight
 
 
-Words = Annotated[str, AfterValidator(_words)]
+Words = Annotated[str, AfterValidator(_words), Field(max_length=2000)]
 
 
 class _Interest(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    text: Annotated[Words, Field(max_length=2000)]
+    text: Words
     weight: Annotated[float, AfterValidator(_weight)] = 1.0
+
+
+def _slip(title: str, place: tuple[int | str, ...], value: object, what: str) -> ValidationError:
+    """An error that stands at one item of a list, so that the message names its line."""
+    error = ValueError(what)
+    return ValidationError.from_exception_data(
+        title, [{"type": "value_error", "loc": place, "input": value, "ctx": {"error": error}}]
+    )
 
 
 def _phrase_or_table(value: Any) -> Any:
@@ -78,6 +97,25 @@ class ProfileFile(BaseModel):
     liked: list[Words] = Field(default_factory=list)
     disliked: list[Words] = Field(default_factory=list)
 
+    @field_validator("interests")
+    @classmethod
+    def _one_weight_each(cls, interests: list[_Interest]) -> list[_Interest]:
+        first: dict[str, _Interest] = {}
+        for place, one in enumerate(interests):
+            before = first.setdefault(one.text.casefold(), one)
+            if before.weight != one.weight:
+                weights = f"with the weights {before.weight:g} and {one.weight:g}"
+                raise _slip("interests", (place,), one.text, f"{one.text!r} is here twice, {weights} — keep one")
+        return list(first.values())
+
+    @model_validator(mode="after")
+    def _liked_or_disliked(self) -> Self:
+        liked = {text.casefold() for text in self.liked}
+        for place, text in enumerate(self.disliked):
+            if text.casefold() in liked:
+                raise _slip("disliked", ("disliked", place), text, f"{text!r} is in `liked` as well — keep one")
+        return self
+
 
 def parse(data: bytes, name: str, handle: str) -> Subscriber:
     """Check one profile file. Raises `FileInvalid` with every problem in it.
@@ -85,7 +123,6 @@ def parse(data: bytes, name: str, handle: str) -> Subscriber:
     `name` is the file as messages should show it, `handle` the subscriber's short name (the file's stem).
     """
     file = tomlfile.load(data, name, ProfileFile)
-    interests = {i.text.casefold(): Interest(i.text, i.weight) for i in file.interests}
     return Subscriber(
         handle=handle,
         address=file.address,
@@ -94,14 +131,40 @@ def parse(data: bytes, name: str, handle: str) -> Subscriber:
         cadence=file.cadence,
         hour=file.hour,
         profile=Profile(
-            interests=tuple(interests.values()),
-            muted=tuple(dict.fromkeys(file.muted)),
-            authors=tuple(dict.fromkeys(file.authors)),
-            liked=tuple(dict.fromkeys(file.liked)),
-            disliked=tuple(dict.fromkeys(file.disliked)),
+            interests=tuple(Interest(one.text, one.weight) for one in file.interests),
+            muted=_distinct(file.muted),
+            authors=_distinct(file.authors),
+            liked=_distinct(file.liked),
+            disliked=_distinct(file.disliked),
             papers=file.papers,
             floor=file.floor,
             trending=file.trending,
             variety=file.variety,
         ),
     )
+
+
+_ADDRESS_LINE = re.compile(r"""(?m)^[ \t]*(?:address|"address"|'address')[ \t]*=[ \t]*(["'])(.*?)\1""")
+
+
+def address_in(data: bytes) -> tuple[str, int] | None:
+    """The address in a file, and its line, even if the rest of the file is wrong.
+
+    An invalid file must leave its subscriber alone, and this says whose file it is.
+    """
+    text = data[: tomlfile.MOST_BYTES].decode("utf-8-sig", "replace")
+    found = _ADDRESS_LINE.search(text)
+    if not found:
+        return None
+    try:
+        return check_address(found[2]), text.count("\n", 0, found.start()) + 1
+    except ValueError:
+        return None
+
+
+def _distinct(texts: Sequence[str]) -> tuple[str, ...]:
+    """Each text once, as it was first spelled."""
+    first: dict[str, str] = {}
+    for text in texts:
+        first.setdefault(text.casefold(), text)
+    return tuple(first.values())

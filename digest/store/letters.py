@@ -10,6 +10,8 @@
     sending   → ready       the courier gives it back untouched: the relay cannot be used now
     ready     → expired     it could not leave in time; its picks become void
     deferred  → expired     the same
+    ready     → suppressed  its subscriber was paused or left meanwhile; its picks become void
+    deferred  → suppressed  the same
 
 Every statement that ends `sending` names the lease, so a courier that slept past its lease records nothing.
 A void pick is forgotten by memory: its paper never reached the reader.
@@ -23,10 +25,10 @@ from datetime import date, datetime, timedelta
 
 import sqlalchemy as sa
 
-from digest.model import UNDELIVERED, Letter, LetterState, Outcome, Pick, Reason, Subscriber
+from digest.model import UNDELIVERED, Letter, LetterState, Outcome, Pick, Reason, Subscriber, SubscriberState
 from digest.store import papers, subscribers
 from digest.store.sql import batched, insert_ignore
-from digest.store.tables import letter, pick
+from digest.store.tables import letter, pick, subscriber
 
 FIRST_RETRY = timedelta(minutes=5)  # doubled with each attempt
 LAST_RETRY = timedelta(hours=4)
@@ -153,17 +155,14 @@ def claim(
 def record(connection: sa.Connection, lease: str, outcomes: Mapping[int, Outcome], now: datetime) -> int:
     """Write down what became of claimed letters; how many this lease still held."""
     recorded = 0
-    held = dict(
-        connection.execute(
-            sa.select(letter.c.id, letter.c.attempts).where(
-                letter.c.id.in_(list(outcomes)),
-                letter.c.lease == lease,
-                letter.c.state == LetterState.SENDING.value,
-            )
+    rows = connection.execute(
+        sa.select(letter.c.id, letter.c.attempts).where(
+            letter.c.id.in_(list(outcomes)),
+            letter.c.lease == lease,
+            letter.c.state == LetterState.SENDING.value,
         )
-        .tuples()
-        .all()
     )
+    held = {row.id: row.attempts for row in rows}
     for letter_id, outcome in outcomes.items():
         if letter_id not in held:
             continue
@@ -264,6 +263,27 @@ def expire(connection: sa.Connection, now: datetime, superseded: Iterable[tuple[
         ).rowcount
         _void_picks(connection, some)
     return expired
+
+
+def suppress(connection: sa.Connection) -> int:
+    """Hold back for good what waits for subscribers who get no letters any more."""
+    waiting = letter.c.state.in_([LetterState.READY.value, LetterState.DEFERRED.value])
+    rows = connection.execute(
+        sa.select(letter.c.id, subscriber.c.state, subscriber.c.state_reason)
+        .join(subscriber, subscriber.c.id == letter.c.subscriber_id)
+        .where(waiting, subscriber.c.state != SubscriberState.ACTIVE.value)
+    ).all()
+    for row in rows:
+        because = f": {row.state_reason}" if row.state_reason else ""
+        connection.execute(
+            sa.update(letter)
+            .where(letter.c.id == row.id, waiting)
+            .values(
+                state=LetterState.SUPPRESSED.value, note=f"the subscriber is {row.state}{because}", next_try_at=None
+            )
+        )
+    _void_picks(connection, [row.id for row in rows])
+    return len(rows)
 
 
 def release_uncertain(connection: sa.Connection, letter_id: int, now: datetime, *, resend: bool) -> bool:

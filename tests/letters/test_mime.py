@@ -13,7 +13,7 @@ from email.message import EmailMessage
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from sample_letters import ADA, CONFIG, SLOT, daily, letter, trending_only, worst_case
+from sample_letters import ADA, CONFIG, daily, letter, trending_only, worst_case
 
 from digest.config import LetterConfig
 from digest.errors import NotMailable
@@ -254,7 +254,6 @@ def test_message_id_is_the_letters_own() -> None:
         message_id(reader, day, "weekly@example.org"),
     ]
     assert len({one, *others}) == 5
-
 
 
 @given(WORDS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 
 import pytest
-from conftest import shared_folder
+from real_input import shared_folder
 
 from digest.model import Paper
 from digest.sources.identity import same_paper, split_key, title_key

@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Callable
 
 import pytest
-from conftest import shared_folder
+from real_input import shared_folder
 from hypothesis import example, given
 from hypothesis import strategies as st
 

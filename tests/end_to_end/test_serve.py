@@ -1,0 +1,131 @@
+"""`digest serve` as its own process: ticks, the inbox folder, SIGTERM, a restart."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from command import PAPERS, Digest
+
+from digest.store.opening import open_store
+from digest.store.tables import subscriber
+
+PATIENCE = 60.0  # seconds; a machine under load is slow, not wrong
+
+
+@pytest.fixture
+def home(digest: Digest) -> Digest:
+    digest.write("config.toml", '[letter]\nfrom_address = "letters@example.org"\n[serve]\ntick_seconds = 1\n')
+    digest.profile("alice", "floor = 0\npapers = 2")
+    digest("profiles", "apply")
+    return digest
+
+
+class Serving:
+    def __init__(self, home: Path) -> None:
+        self.log = (home / "serve.log").open("ab")
+        self.path = home / "serve.log"
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", "from digest.cli import main; main()", "--home", str(home), "serve"],
+            stderr=self.log,
+            stdout=self.log,
+        )
+
+    def wait(self, what: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not what():
+            assert self.process.poll() is None, f"it ended: {self.path.read_text()}"
+            assert time.monotonic() < deadline, self.path.read_text()
+            time.sleep(0.05)
+
+    def said(self, text: str) -> bool:
+        return text in self.path.read_text()
+
+    def terminate(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE)
+
+
+@pytest.fixture
+def serve(home: Digest) -> Iterator[Callable[[], Serving]]:
+    started: list[Serving] = []
+
+    def start() -> Serving:
+        started.append(Serving(home.home))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.process.kill()
+        one.process.wait()
+        one.log.close()
+
+
+def due(home: Digest, at: datetime) -> None:
+    store = open_store(f"sqlite:///{home.home}/digest.db")
+    with store.write() as connection:
+        connection.execute(sa.update(subscriber).values(next_due_at=at))
+    store.close()
+
+
+def drop(home: Digest, name: str, papers: list[tuple[str, str]]) -> None:
+    """A page in the inbox folder, saved a minute ago with today's date."""
+    today = datetime.now().astimezone()
+    page = home.page(name, papers, f"{today:%b} {today.day}")
+    (home.home / "inbox").mkdir(exist_ok=True)
+    target = home.home / "inbox" / page.name
+    page.rename(target)
+    then = time.time() - 60
+    os.utime(target, (then, then))
+
+
+def test_it_takes_pages_sends_when_due_drains_and_forgets_nothing(
+    home: Digest, serve: Callable[[], Serving]
+) -> None:
+    drop(home, "today", PAPERS)
+    (home.home / "inbox/broken.txt").write_bytes(b"\xff\xfe\x00")
+    os.utime(home.home / "inbox/broken.txt", (time.time() - 60,) * 2)
+    first = serve()
+    first.wait(lambda: first.said("5 new"))
+    first.wait(lambda: first.said("broken.txt"))
+    assert home.mails() == []  # nobody is due yet
+
+    due(home, datetime.now(UTC) - timedelta(minutes=1))
+    first.wait(lambda: len(home.mails()) == 1)
+    first.wait(lambda: first.said("1 sent"))
+    assert first.terminate() == 0
+    assert first.said("ended")
+
+    second = serve()
+    second.wait(lambda: second.path.read_text().count("known") == 2)  # the page again, harmlessly
+    due(home, datetime.now(UTC) - timedelta(minutes=1))  # as if the due time had not been moved on
+    second.wait(lambda: second.path.read_text().count("1 due") == 2)
+    assert second.terminate() == 0
+    assert len(home.mails()) == 1
+    (letter,) = home("why", "alice", "--json").json
+    assert letter["state"] == "sent"
+    status = home("status", "--json").json
+    assert status["papers"] == 5
+    assert datetime.fromisoformat(status["next_due_at"]) > datetime.now(UTC)
+
+
+def test_a_kill_forgets_nothing_either(home: Digest, serve: Callable[[], Serving]) -> None:
+    drop(home, "today", PAPERS)
+    first = serve()
+    first.wait(lambda: first.said("5 new"))
+    first.process.kill()
+    first.process.wait()
+    due(home, datetime.now(UTC) - timedelta(minutes=1))
+    second = serve()
+    second.wait(lambda: len(home.mails()) == 1)
+    second.wait(lambda: second.said("1 sent"))
+    assert second.terminate() == 0
+    assert len(home.mails()) == 1

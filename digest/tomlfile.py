@@ -48,15 +48,14 @@ def load(data: bytes, name: str, model: type[M]) -> M:
     try:
         return model.model_validate(tree)
     except ValidationError as error:
-        places = _Places(text)
-        problems = [_explain(name, places, model, tree, details) for details in error.errors()]
+        places, found = _Places(text), error.errors(include_url=False)
+        problems = [_explain(name, places, model, tree, details) for details in found[: 20 * MOST_PROBLEMS]]
         # A union reports each branch that did not fit: one line a place is enough.
         unique = {(p.line, p.key): p for p in reversed(problems)}
         ordered = sorted(unique.values(), key=lambda p: (p.line or 0, p.key))
-        if more := len(ordered) - MOST_PROBLEMS:
-            ordered[MOST_PROBLEMS:] = (
-                [Problem(name, None, "", f"{more} more problems", "mend these first")] if more > 0 else []
-            )
+        if len(ordered) > MOST_PROBLEMS:
+            more = max(len(ordered), len(found)) - MOST_PROBLEMS
+            ordered[MOST_PROBLEMS:] = [Problem(name, None, "", f"{more} more problems", "mend these first")]
         raise FileInvalid(ordered) from None
 
 
@@ -216,7 +215,8 @@ class _Places:
 
 def _syntax(name: str, text: str, message: str) -> Problem:
     found = re.search(r"\(at line (\d+), column \d+\)", message)
-    line = int(found[1]) if found else text.count("\n") + 1
+    # What is open at the end of the file is told at its last line, not below it.
+    line = int(found[1]) if found else text.rstrip().count("\n") + 1
     what = re.sub(r"\s*\(at .*\)$", "", message)
     remedy = "write text in quotes, lists in [brackets], and each key once"
     if what.startswith(("Cannot overwrite", "Duplicate inline", "Cannot declare", "Cannot redefine")):

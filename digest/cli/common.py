@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -215,21 +216,24 @@ def reason_words(letter: Letter, place: int = 0) -> str:
 
 
 @contextmanager
-def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal; elsewhere a line every ten seconds, so that a log shows that it goes on."""
+def progress(*tasks: tuple[str, int]) -> Iterator[list[Callable[[int], None]]]:
+    """A bar for each task (what, how many) on a terminal; elsewhere a line every ten seconds, so that a log shows
+    that it goes on. Gives a function for each task, to be told of steps."""
     if err.is_terminal:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=err, transient=True) as bar:
-            task = bar.add_task(what, total=total)
-            yield lambda steps: bar.advance(task, steps)
+        with Progress(*columns, console=err, transient=True) as bars:
+            ids = [bars.add_task(what, total=total) for what, total in tasks]
+            yield [partial(bars.advance, one) for one in ids]
         return
-    done, said = 0, time.monotonic()
+    yield [_PlainProgress(what, total) for what, total in tasks]
 
-    def advance(steps: int) -> None:
-        nonlocal done, said
-        done += steps
-        if time.monotonic() - said >= 10:
-            said = time.monotonic()
-            note(f"{what}: {done} of {total}")
 
-    yield advance
+class _PlainProgress:
+    def __init__(self, what: str, total: int) -> None:
+        self.what, self.total, self.done, self.said = what, total, 0, time.monotonic()
+
+    def __call__(self, steps: int) -> None:
+        self.done += steps
+        if time.monotonic() - self.said >= 10:
+            self.said = time.monotonic()
+            note(f"{self.what}: {self.done} of {self.total}")

@@ -47,7 +47,7 @@ def ingest_pages(
     today: date = clock.machine_day(now)
     files = pages_in(pages)
     done: list[Ingested] = []
-    with opened(config) as store, progress("pages", len(files)) as advance:
+    with opened(config) as store, progress(("pages", len(files))) as [advance]:
         for path in files:
             done.append(ingest(store, path, today, now, day=day, year=year))
             advance(1)

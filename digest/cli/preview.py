@@ -75,6 +75,8 @@ def preview(
     elif text:
         say(rendered.text.rstrip("\n"))
     if explain:
+        if letter.id:
+            note("explained with what the store holds now; the letter itself stands as it was written")
         _show_verdicts(verdicts)
     if rendered is not None and (out or open_ or not (text or explain)):
         folder = out or (Path(tempfile.mkdtemp(prefix="digest-")) if open_ else config.home / "preview")

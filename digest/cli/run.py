@@ -69,7 +69,7 @@ def run(
         if dry_run:
             _dry(store, press, due, json)
             return
-        with progress("writing", len(due)) as writing, progress("sending", len(due)) as sending:
+        with progress(("writing", len(due)), ("sending", len(due))) as [writing, sending]:
             ran = run_edition(press, due, clock.now, only=one.id if one else None, writing=writing, sending=sending)
         done = _load(store, due) if json or len(due) <= SHOWN else []
     if json:

@@ -152,15 +152,15 @@ class _File:
         data = self._bytes()
         if data is None:
             return
-        if found := profile_file.address_in(data):
-            self.address, self.line = found
+        self.address, self.line = profile_file.address_in(data) or ("", 0)
         try:
             self.subscriber = profile_file.parse(data, self.shown, self.handle)
         except FileInvalid as error:
             self.problems += error.problems
-        else:
+            return
+        if self.address != self.subscriber.address:
             self.address = self.subscriber.address
-            self.line = tomlfile.line_of(data.decode("utf-8-sig"), ["address"]) or 0 if not found else self.line
+            self.line = tomlfile.line_of(data.decode("utf-8-sig"), ["address"]) or 0
 
     def refuse(self, key: str, what: str, remedy: str) -> None:
         self.problems.append(Problem(self.shown, self.line or None if key else None, key, what, remedy))

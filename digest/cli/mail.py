@@ -154,7 +154,7 @@ def _specimen(config: Config, address: str) -> Letter:
     paper = Paper(
         title="On the Arrival of Letters: A Field Study with One Participant",
         abstract="We send one letter and wait. If you read this, the hypothesis holds: the server took it, "
-        "and your mailbox let it in. Look at how it is shown, on a phone and in the dark, before you write to others.",
+        "and your mailbox let it in. Look at how it is shown, on a phone and in the dark, before others get one.",
         authors=("The Digest authors",),
     )
     reader = Subscriber(

@@ -1,0 +1,124 @@
+"""The TF-IDF space: text → terms → rows.
+
+Term weighting after Salton and Buckley (1988): sublinear term frequency, smoothed inverse document frequency over the
+whole stored corpus, rows of length one, so that a product of two rows is their cosine.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, CountVectorizer, TfidfTransformer
+
+from digest.model import Paper
+
+TITLE_WEIGHT = 3  # a word in the title counts as three in the abstract
+# What every abstract says, whatever it is about.
+BOILERPLATE = """
+    abstract achieve achieved achieves achieving across address addresses approach approaches based baseline baselines
+    challenge challenges code compared conduct demonstrate demonstrates different effective efficient enable enables
+    existing experiment experiments experimental extensive framework general github high https http improve improved
+    improves improvement including introduce introduces key leverage leveraging low method methods model new novel
+    outperform outperforms paper performance present presents problem propose proposed proposes provide provides recent
+    result results set show shown shows significant significantly simple state art study task tasks technique techniques
+    use used uses using various work www com io
+""".split()
+# These are boilerplate alone and content beside another word: "tool use", "language model", "state space".
+ONLY_IN_PAIRS = frozenset(
+    {"model", "use", "art", "state", "set", "task", "method", "key", "high", "low", "general"}
+)
+_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+# A character of a script without spaces is a word of its own; "C++" and "F#" keep their signs.
+_WORD = re.compile(rf"[{_CJK}]|(?:(?![{_CJK}])[^\W_])+(?:\+\+|#)?")
+Rows = sparse.csr_matrix
+
+
+class Token(NamedTuple):
+    folded: str  # what is compared
+    start: int  # where it stands in the text
+    end: int
+
+
+class Term(NamedTuple):
+    folded: str  # one word or two, e.g. "tool use"
+    written: str  # as it stands in the text
+
+
+def tokens(text: str) -> list[Token]:
+    """The words of a text: without case, accents and the s of a plural; hyphens divide."""
+    text = unicodedata.normalize("NFC", text)
+    return [Token(_folded(found[0]), found.start(), found.end()) for found in _WORD.finditer(text)]
+
+
+def terms(text: str) -> list[Term]:
+    """The words that say something, and the pairs of such words that stand next to each other."""
+    text = unicodedata.normalize("NFC", text)
+    kept = [token for token in tokens(text) if token.folded not in _STOP]
+    found = [Term(one.folded, text[one.start : one.end]) for one in kept if one.folded not in ONLY_IN_PAIRS]
+    for first, second in zip(kept, kept[1:], strict=False):
+        between = text[first.end : second.start]
+        # A stop word between two ("use of tools") still leaves them a pair; the end of a sentence does not.
+        if len(between) <= 12 and not _BREAK.search(between):
+            found.append(Term(f"{first.folded} {second.folded}", text[first.start : second.end]))
+    return found
+
+
+_BREAK = re.compile(r"[.;:!?()\[\]“”\"]")
+
+
+class Space:
+    """A vocabulary with its weights, fitted on a corpus. Rows are sparse, float64, of length one or zero."""
+
+    def __init__(self, corpus: Sequence[Paper]) -> None:
+        """Fit on `corpus`. An empty one gives a space without terms, in which every row is zero."""
+        self._counter = CountVectorizer(analyzer=_as_given, lowercase=False, dtype=np.float64)
+        self._weigher = TfidfTransformer(norm="l2", smooth_idf=True, sublinear_tf=True)
+        documents = [_paper_terms(paper) for paper in corpus]
+        self.is_empty = not any(documents)
+        if self.is_empty:
+            self.corpus: Rows = sparse.csr_matrix((len(corpus), 1))
+            self.vocabulary: list[str] = [""]
+        else:
+            self.corpus = sparse.csr_matrix(self._weigher.fit_transform(self._counter.fit_transform(documents)))
+            self.vocabulary = list(self._counter.get_feature_names_out())
+        self.corpus.sort_indices()
+        # Shrunk where the corpus is small: the mean of ten papers is mostly those papers.
+        shrink = len(corpus) / (len(corpus) + 50)
+        self.mean = np.asarray(self.corpus.mean(axis=0)).ravel() * shrink if len(corpus) else np.zeros(1)
+
+    def phrases(self, texts: Sequence[str]) -> Rows:
+        """A row for each text, (texts × terms); a text without a known term gives a row of zeros."""
+        if self.is_empty or not texts:
+            return sparse.csr_matrix((len(texts), len(self.vocabulary)))
+        counted = self._counter.transform([[term.folded for term in terms(text)] for text in texts])
+        rows = sparse.csr_matrix(self._weigher.transform(counted))
+        rows.sort_indices()
+        return rows
+
+
+def _paper_terms(paper: Paper) -> list[str]:
+    title = [term.folded for term in terms(paper.title)]
+    return title * TITLE_WEIGHT + [term.folded for term in terms(paper.abstract)]
+
+
+def _as_given(document: Iterable[str]) -> Iterable[str]:
+    return document
+
+
+@lru_cache(maxsize=200_000)
+def _folded(word: str) -> str:
+    plain = "".join(c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c)).casefold()
+    if len(plain) > 4 and plain.endswith("ies"):
+        return plain[:-3] + "y"
+    if len(plain) > 3 and plain.endswith("s") and not plain.endswith(("ss", "us", "is")):
+        return plain[:-1]
+    return plain
+
+
+_STOP = frozenset({_folded(word) for word in (*ENGLISH_STOP_WORDS, *BOILERPLATE, "s", "t")} - ONLY_IN_PAIRS)

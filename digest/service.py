@@ -41,6 +41,7 @@ def serve(config: Config) -> None:
         service = Service(store, config, stopping)
         # One process, one job, kept in memory: the scheduler only ticks. One tick at a time; ticks that were missed
         # while one ran long or the machine slept become a single one, however late.
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)
         scheduler = BackgroundScheduler(timezone="UTC")
         scheduler.add_job(
             service.tick,
@@ -51,7 +52,6 @@ def serve(config: Config) -> None:
             coalesce=True,
             misfire_grace_time=None,
         )
-        logging.getLogger("apscheduler").setLevel(logging.ERROR)
         scheduler.start()
         log.info("serving %s; a look every %d s", config.home.resolve(), config.serve.tick_seconds)
         stopping.wait()

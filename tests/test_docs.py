@@ -6,9 +6,9 @@ import re
 import tomllib
 from pathlib import Path
 
-import click
 import pytest
 import typer
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from digest import cli, config, errors
 from digest.cli.common import app
@@ -16,18 +16,19 @@ from digest.config import Config
 from digest.library.profile_file import ProfileFile
 from digest.tomlfile import dotted_keys
 
+Command = TyperCommand | TyperGroup
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 EXAMPLE = (ROOT / "config.example.toml").read_text("utf-8")
 
 
-def commands() -> list[tuple[str, click.Command]]:
+def commands() -> list[tuple[str, Command]]:
     """Every command with its full name, groups included."""
     cli.register()
-    found: list[tuple[str, click.Command]] = []
+    found: list[tuple[str, Command]] = []
 
-    def walk(name: str, command: click.Command) -> None:
-        if isinstance(command, click.Group):
+    def walk(name: str, command: Command) -> None:
+        if isinstance(command, TyperGroup):
             if command.invoke_without_command:
                 found.append((name, command))
             for key, one in command.commands.items():
@@ -40,12 +41,10 @@ def commands() -> list[tuple[str, click.Command]]:
 
 
 @pytest.mark.parametrize(("name", "command"), commands())
-def test_each_command_is_in_the_readme_with_its_options_and_has_an_example(
-    name: str, command: click.Command
-) -> None:
+def test_each_command_is_in_the_readme_with_its_options_and_has_an_example(name: str, command: Command) -> None:
     line = next((line for line in README.splitlines() if line.startswith(f"| `{name}")), None)
     assert line is not None, f"README's table of commands lacks `{name}`"
-    options = [o.opts[0] for o in command.params if isinstance(o, click.Option) and o.opts[0] != "--help"]
+    options = [o.opts[0] for o in command.params if isinstance(o, TyperOption) and o.opts[0] != "--help"]
     missing = [option for option in options if option not in README]
     assert not missing, f"README does not name {missing} of `{name}`"
     assert command.help

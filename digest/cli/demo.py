@@ -18,7 +18,7 @@ from digest.errors import UserFileError
 from digest.ingest import ingest, pages_in, total
 from digest.letters.board import board
 from digest.letters.subject import count
-from digest.model import Letter
+from digest.model import Letter, LetterState
 from digest.run import run
 from digest.store import letters, subscribers
 
@@ -66,7 +66,7 @@ def demo(
     lead = "Two days, three readers: what each was sent, and why. Every paper is invented."
     page.write_text(board("Digest: a demonstration", shown, lead), "utf-8", newline="\n")
     say(f"The letters side by side: {here(page)}")
-    if twice:
+    if twice or any(one.state is not LetterState.SENT for one in written):
         raise typer.Exit(1)
 
 

@@ -71,8 +71,9 @@ class Catalogue:
             self._vectors[one] = rows[place]
             likeness = scored[place]
             if one.kind != "phrase":
-                # Whole papers resemble each other by the words of their field alone; only what is beyond that counts.
-                likeness = likeness - float(rows[place] @ self._space.mean)
+                # Whole papers resemble each other by the words of their field alone; only what is beyond that
+                # counts.
+                likeness = likeness - float((rows[place] @ self._space.mean)[0])
             self._likeness[one] = np.clip(np.round(likeness, 12), 0.0, 1.0)
 
     def likeness(self, one: Named) -> np.ndarray:

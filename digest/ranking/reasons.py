@@ -38,7 +38,7 @@ def reasons(
             if (one, place) not in catalogue.told:
                 catalogue.told[one, place] = _terms(one, paper, rows[place], catalogue, vocabulary)
             words = catalogue.told[one, place]
-            found.append(Reason(kind, text, words, (whole - popular) * part / total))  # type: ignore[arg-type]
+            found.append(Reason(kind, text, words, (whole - popular) * part / total))
     if popular > 0 or (whole > 0 and not found):
         found.append(Reason("trending", "", (), whole - sum(reason.share for reason in found)))
     return tuple(sorted(found, key=lambda reason: (-round(reason.share, 9), reason.kind, reason.text)))

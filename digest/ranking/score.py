@@ -9,8 +9,9 @@ import numpy as np
 from digest.model import Profile
 from digest.ranking.interests import Catalogue, Named
 
-# The relevance that one full-weight interest gives is 1 − exp(−cosine / SCALE). A phrase of a few words has a cosine
-# of 0.15 to 0.4 with a paper that is about it and under 0.03 with one that mentions a word of it.
+# The relevance that one full-weight interest gives is 1 − exp(−cosine / SCALE). On three real pages a phrase of one
+# or two words has a cosine of 0.13 to 0.28 with papers that are about it, and of 0.04 to 0.06 with those that
+# mention it once; so the first come to 55–85 % and the second to 20–30 %.
 SCALE = 0.16
 AUTHOR = 2 * SCALE  # a followed author alone gives 0.86
 LIKED = 0.8  # a paper is a less exact wish than a phrase
@@ -36,11 +37,11 @@ def score(
         relevance = 1 − exp(−(Σ weight · likeness − dislikes) / SCALE)
         score     = 100 · ((1 − t) · relevance + t · trending · g)
 
-    Weights are relative to the largest, so that a clear match scores the same however many other interests there are.
-    Likes are divided by the square root of their number: a hundred of them say more than one, not a hundred times more.
-    g is 1 for what is related (relevance ≥ RELATED) and falls to 0 with the relevance: who named interests does not
-    get a paper merely because others read it. Above t = 1/2 popularity stands more and more on its own, and t = 1 is
-    popularity alone. Without interests the score is 100 · trending.
+    Weights are relative to the largest, so that a clear match scores the same however many other interests there
+    are. Likes are divided by the square root of their number: a hundred of them say more than one, not a hundred
+    times more. g is 1 for what is related (relevance ≥ RELATED) and falls to 0 with the relevance: who named
+    interests does not get a paper merely because others read it. Above t = 1/2 popularity stands more and more on
+    its own, and t = 1 is popularity alone. Without interests the score is 100 · trending.
     """
     if profile.is_empty:
         nothing = np.zeros_like(trend)

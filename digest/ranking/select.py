@@ -18,9 +18,9 @@ def select(
     """(candidate, its likeness to the nearest earlier pick), best score first, at most `room`.
 
     Maximal marginal relevance (Carbonell and Goldstein, 1998): each pick maximises
-    (1 − variety) · score / 100 − variety · likeness to the nearest earlier pick. `scores` are 0–100 and `allowed` is a
-    mask, (candidates,); `likeness(i)` gives candidate i's cosine with each candidate. Candidates are in the order
-    that breaks ties.
+    (1 − variety) · score / 100 − variety · likeness to the nearest earlier pick. `scores` are 0–100 and `allowed`
+    is a mask, (candidates,); `likeness(i)` gives candidate i's cosine with each candidate. Candidates are in the
+    order that breaks ties.
     """
     order = np.flatnonzero(allowed)
     order = order[np.argsort(-scores[order], kind="stable")]

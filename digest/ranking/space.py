@@ -1,7 +1,7 @@
 """The TF-IDF space: text → terms → rows.
 
-Term weighting after Salton and Buckley (1988): sublinear term frequency, smoothed inverse document frequency over the
-whole stored corpus, rows of length one, so that a product of two rows is their cosine.
+Term weighting after Salton and Buckley (1988): sublinear term frequency, smoothed inverse document frequency over
+the whole stored corpus, rows of length one, so that a product of two rows is their cosine.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -20,15 +21,15 @@ from digest.model import Paper
 
 TITLE_WEIGHT = 3  # a word in the title counts as three in the abstract
 # What every abstract says, whatever it is about.
-BOILERPLATE = """
-    abstract achieve achieved achieves achieving across address addresses approach approaches based baseline baselines
-    challenge challenges code compared conduct demonstrate demonstrates different effective efficient enable enables
-    existing experiment experiments experimental extensive framework general github high https http improve improved
-    improves improvement including introduce introduces key leverage leveraging low method methods model new novel
-    outperform outperforms paper performance present presents problem propose proposed proposes provide provides recent
-    result results set show shown shows significant significantly simple state art study task tasks technique techniques
-    use used uses using various work www com io
-""".split()
+BOILERPLATE = (
+    "abstract achieve achieved achieves achieving across address addresses approach approaches based baseline "
+    "baselines challenge challenges compared conduct demonstrate demonstrates different effective enable "
+    "enables existing experiment experiments experimental extensive framework general github high https http "
+    "improve improved improves improvement including introduce introduces key leverage leveraging low method "
+    "methods model new novel outperform outperforms paper performance present presents propose proposed "
+    "proposes provide provides recent result results set show shown shows significant significantly simple "
+    "state art study task tasks technique techniques use used uses using various work www com io "
+).split()
 # These are boilerplate alone and content beside another word: "tool use", "language model", "state space".
 ONLY_IN_PAIRS = frozenset(
     {"model", "use", "art", "state", "set", "task", "method", "key", "high", "low", "general"}
@@ -61,7 +62,7 @@ def terms(text: str) -> list[Term]:
     text = unicodedata.normalize("NFC", text)
     kept = [token for token in tokens(text) if token.folded not in _STOP]
     found = [Term(one.folded, text[one.start : one.end]) for one in kept if one.folded not in ONLY_IN_PAIRS]
-    for first, second in zip(kept, kept[1:], strict=False):
+    for first, second in pairwise(kept):
         between = text[first.end : second.start]
         # A stop word between two ("use of tools") still leaves them a pair; the end of a sentence does not.
         if len(between) <= 12 and not _BREAK.search(between):

@@ -18,9 +18,10 @@ def trending(listings: Iterable[Listing], day: date) -> float:
 
         T = 1 − Π over days (1 − TOP · place · 2^(−age / HALF_LIFE_DAYS))
 
-    `place` falls in a line from 1 at the top to LAST at the end of that day's page; of several listings on one day the
-    best counts. So T grows with a better place, a later day and each further day, and never reaches 1. Votes that a
-    source does not tell are unknown: they neither add nor take away. Listings after `day` are not looked at.
+    `place` falls in a line from 1 at the top to LAST at the end of that day's page; of several listings on one
+    day the best counts. So T grows with a better place, a later day and each further day, and never reaches 1.
+    Votes that a source does not tell are unknown: they neither add nor take away. Listings after `day` are not
+    looked at.
     """
     best: dict[date, float] = {}
     for one in listings:

@@ -24,7 +24,7 @@ PATIENCE = 60.0  # seconds; a machine under load is slow, not wrong
 @pytest.fixture
 def home(digest: Digest) -> Digest:
     digest.write("config.toml", '[letter]\nfrom_address = "letters@example.org"\n[serve]\ntick_seconds = 1\n')
-    digest.profile("alice", "floor = 0\npapers = 2")
+    digest.profile("alice", "floor = 0\npapers = 2\nhour = 0")  # due all day, wherever this runs
     digest("profiles", "apply")
     return digest
 

@@ -255,7 +255,7 @@ def apply(store: Store, reading: Reading, now: datetime) -> Plan:
     The plan is made inside the transaction: who has left us a moment ago stays gone.
     """
     with store.write() as connection:
-        done = plan(reading, stored_subscribers.everyone(connection))
+        done = plan(reading, stored_subscribers.everyone(connection, lock=True))
         _write(connection, done.changes, now)
     return done
 

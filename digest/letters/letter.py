@@ -44,6 +44,7 @@ AUTHORS_SHOWN = 3
 REASONS_SHOWN = 3
 TERMS_SHOWN = 5
 ABSTRACT_LIMIT = 420  # characters: two or three sentences
+TOLD_FROM = 0.1  # share of the score from which a further reason is told
 POPULAR_FROM = 0.2  # share of the score from which a pick is marked as popular, too
 
 _LABELS = {"abstract": "Abstract", "pdf": "PDF", "code": "Code", "page": "Page"}
@@ -279,8 +280,13 @@ def _authors(authors: Sequence[str]) -> str:
 
 def _whys(pick: Pick, slot: date) -> tuple[WhyView, ...]:
     ranked = sorted(pick.reasons, key=lambda reason: -reason.share)
-    # Popularity has a small part in nearly every pick. It is worth a line only where it decided.
-    told = [reason for place, reason in enumerate(ranked) if place == 0 or reason.kind != "trending"]
+    # Popularity has a small part in nearly every pick; it is worth a line only where it decided. Nor is an interest
+    # that brought a point or two a reason that a reader would believe.
+    told = [
+        reason
+        for place, reason in enumerate(ranked)
+        if place == 0 or (reason.kind != "trending" and reason.share >= TOLD_FROM * pick.score)
+    ]
     return tuple(_why(reason, pick.listed, slot) for reason in told[:REASONS_SHOWN])
 
 

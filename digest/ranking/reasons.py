@@ -58,14 +58,9 @@ def _terms(
     for text in (one.text, paper.title, paper.abstract) if one.kind == "phrase" else (paper.title, paper.abstract):
         for term in terms(text):
             written.setdefault(term.folded, _plain(term.written))
-    ranked = sorted(weights, key=lambda term: (-weights[term] * (1.5 if " " in term else 1.0), term))
-    told: list[str] = []
-    covered: set[str] = set()
-    for term in ranked:
-        if term in covered or term not in written:
-            continue
-        told.append(written[term])
-        covered.update(term.split(" "))
+    covered = {word for term in weights if " " in term and term in written for word in term.split(" ")}
+    ranked = sorted(weights, key=lambda term: (-weights[term], term))
+    told = [written[term] for term in ranked if term in written and term not in covered]
     return tuple(dict.fromkeys(told))[:MOST_TERMS]
 
 

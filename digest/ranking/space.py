@@ -21,15 +21,18 @@ from digest.model import Paper
 
 TITLE_WEIGHT = 3  # a word in the title counts as three in the abstract
 # What every abstract says, whatever it is about.
-BOILERPLATE = (
-    "abstract achieve achieved achieves achieving across address addresses approach approaches based baseline "
-    "baselines challenge challenges compared conduct demonstrate demonstrates different effective enable "
-    "enables existing experiment experiments experimental extensive framework general github high https http "
-    "improve improved improves improvement including introduce introduces key leverage leveraging low method "
-    "methods model new novel outperform outperforms paper performance present presents propose proposed "
-    "proposes provide provides recent result results set show shown shows significant significantly simple "
-    "state art study task tasks technique techniques use used uses using various work www com io "
-).split()
+BOILERPLATE = frozenset(
+    """
+    abstract achieve achieved achieves achieving across address addresses approach approaches based
+    baseline baselines challenge challenges compared conduct demonstrate demonstrates different effective
+    enable enables existing experiment experiments experimental extensive framework general github high
+    https http improve improved improves improvement including introduce introduces key leverage
+    leveraging low method methods model new novel outperform outperforms paper performance present
+    presents propose proposed proposes provide provides recent result results set show shown shows
+    significant significantly simple state art study task tasks technique techniques use used uses using
+    various work www com io
+    """.split()  # noqa: SIM905
+)
 # These are boilerplate alone and content beside another word: "tool use", "language model", "state space".
 ONLY_IN_PAIRS = frozenset(
     {"model", "use", "art", "state", "set", "task", "method", "key", "high", "low", "general"}
@@ -61,7 +64,8 @@ def terms(text: str) -> list[Term]:
     """The words that say something, and the pairs of such words that stand next to each other."""
     text = unicodedata.normalize("NFC", text)
     kept = [token for token in tokens(text) if token.folded not in _STOP]
-    found = [Term(one.folded, text[one.start : one.end]) for one in kept if one.folded not in ONLY_IN_PAIRS]
+    alone = (one for one in kept if one.folded not in ONLY_IN_PAIRS and not one.folded.isdigit())
+    found = [Term(one.folded, text[one.start : one.end]) for one in alone]
     for first, second in pairwise(kept):
         between = text[first.end : second.start]
         # A stop word between two ("use of tools") still leaves them a pair; the end of a sentence does not.

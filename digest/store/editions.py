@@ -32,14 +32,13 @@ def open_edition(
         "opened_at": now,
     }
     insert_ignore(connection, edition, [row])
-    return connection.execute(
-        sa.select(edition.c.id).where(edition.c.day == day, edition.c.digest == digest)
-    ).scalar_one()
+    found = sa.select(edition.c.id).where(edition.c.day == day, edition.c.digest == digest)
+    return int(connection.execute(found).scalar_one())
 
 
 def begin_run(connection: sa.Connection, now: datetime) -> int:
     statement = sa.insert(run).values(started_at=now, outcome="running", counts={}).returning(run.c.id)
-    return connection.execute(statement).scalar_one()
+    return int(connection.execute(statement).scalar_one())
 
 
 def end_run(connection: sa.Connection, run_id: int, now: datetime, outcome: str, counts: dict[str, Any]) -> None:

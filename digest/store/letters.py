@@ -306,7 +306,7 @@ def count_by_state(connection: sa.Connection) -> dict[str, int]:
     rows = connection.execute(
         sa.select(letter.c.state, sa.func.count()).group_by(letter.c.state).order_by(letter.c.state)
     )
-    return {state: number for state, number in rows}
+    return {row[0]: row[1] for row in rows}
 
 
 def next_try(connection: sa.Connection) -> datetime | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -122,8 +123,8 @@ def _engine(url: sa.URL, lock_wait: float) -> sa.Engine:
             try:
                 cursor.execute("PRAGMA journal_mode=WAL")
                 break
-            except Exception:
-                if time.monotonic() > deadline:
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
                     raise
                 time.sleep(0.02)
         cursor.execute("PRAGMA foreign_keys=ON")

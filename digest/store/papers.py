@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 
-
 import sqlalchemy as sa
 
 from digest.model import Entry, Link, Listing, Paper

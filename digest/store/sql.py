@@ -16,11 +16,14 @@ def insert_ignore(connection: sa.Connection, table: sa.Table, rows: Sequence[Map
     """Insert the rows that break no unique key, leave the others out; how many went in."""
     if not rows:
         return 0
-    # Each statement counts its own rows; a bulk execution does not say on every driver.
-    before = _count(connection, table)
     make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    connection.execute(make(table).on_conflict_do_nothing(), list(rows))
-    return _count(connection, table) - before
+    # What is returned is what went in; a count of affected rows is not told on every driver.
+    column = next(iter(table.primary_key.columns))
+    inserted = 0
+    for some in batched(rows, 500):
+        statement = make(table).values(some).on_conflict_do_nothing().returning(column)
+        inserted += len(connection.execute(statement).all())
+    return inserted
 
 
 def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -28,7 +31,3 @@ def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
     iterator = iter(items)
     while some := list(islice(iterator, size)):
         yield some
-
-
-def _count(connection: sa.Connection, table: sa.Table) -> int:
-    return connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()

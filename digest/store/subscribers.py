@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
@@ -13,9 +13,12 @@ from digest.model import Interest, Profile, Subscriber, SubscriberState
 from digest.store.tables import subscriber
 
 
-def everyone(connection: sa.Connection, *, state: SubscriberState | None = None) -> list[Subscriber]:
-    where = sa.true() if state is None else subscriber.c.state == state.value
-    return _load(connection, where)
+def everyone(connection: sa.Connection, *, lock: bool = False) -> list[Subscriber]:
+    """All, by handle. With `lock` nobody else changes them before this transaction ends."""
+    if lock and connection.dialect.name == "postgresql":
+        # A row lock would not keep others from adding rows. SQLite's writer is alone anyway.
+        connection.execute(sa.text("LOCK TABLE subscriber IN SHARE ROW EXCLUSIVE MODE"))
+    return _load(connection, sa.true())
 
 
 def due(connection: sa.Connection, now: datetime) -> list[Subscriber]:
@@ -50,12 +53,9 @@ def update(connection: sa.Connection, changed: Subscriber) -> None:
 
 def free_names(connection: sa.Connection, ids: Sequence[int]) -> None:
     """Park the handles and addresses of these subscribers, so that two of them can swap without colliding."""
-    for one in ids:
-        parked = f"\0{one}"
+    for one in ids:  # "~" is part of no handle and of no address without its domain
         connection.execute(
-            sa.update(subscriber)
-            .where(subscriber.c.id == one)
-            .values(handle=f"~{one}", address_key=parked.replace("\0", "~"))
+            sa.update(subscriber).where(subscriber.c.id == one).values(handle=f"~{one}", address_key=f"~{one}")
         )
 
 
@@ -75,7 +75,7 @@ def count_by_state(connection: sa.Connection) -> dict[str, int]:
     rows = connection.execute(
         sa.select(subscriber.c.state, sa.func.count()).group_by(subscriber.c.state).order_by(subscriber.c.state)
     )
-    return {state: number for state, number in rows}
+    return {row[0]: row[1] for row in rows}
 
 
 def profile_to_json(profile: Profile) -> dict[str, Any]:
@@ -83,9 +83,12 @@ def profile_to_json(profile: Profile) -> dict[str, Any]:
 
 
 def profile_from_json(value: dict[str, Any]) -> Profile:
-    texts = {k: tuple(value.get(k, ())) for k in ("muted", "authors", "liked", "disliked")}
-    numbers = {k: value[k] for k in ("papers", "floor", "trending", "variety") if k in value}
-    return Profile(interests=tuple(Interest(**i) for i in value.get("interests", ())), **texts, **numbers)
+    known = {field.name for field in fields(Profile)}
+    plain: dict[str, Any] = {
+        key: tuple(one) if isinstance(one, list) else one for key, one in value.items() if key in known
+    }
+    plain["interests"] = tuple(Interest(**one) for one in value.get("interests", ()))
+    return Profile(**plain)
 
 
 def _values(one: Subscriber) -> dict[str, Any]:

@@ -8,9 +8,9 @@ import textwrap
 from collections.abc import Callable
 
 import pytest
-from real_input import shared_folder
 from hypothesis import example, given
 from hypothesis import strategies as st
+from real_input import shared_folder
 
 from digest.errors import PageError, PageUnreadable
 from digest.model import Page

@@ -1,0 +1,100 @@
+"""Short ways to say what is in a store."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+from digest.model import Entry, Letter, LetterState, Outcome, Paper, Pick, Reason, Subscriber
+from digest.sources.identity import title_key
+from digest.store import editions, letters, papers, subscribers
+from digest.store.opening import Store
+
+NOW = datetime(2026, 3, 14, 6, 0, tzinfo=UTC)
+DAY = date(2026, 3, 14)
+LEASE = timedelta(minutes=10)
+SENT = Outcome(LetterState.SENT, "250 accepted", "mail/x")
+DEFERRED = Outcome(LetterState.DEFERRED, "451 later")
+FAILED = Outcome(LetterState.FAILED, "550 no such user")
+UNCERTAIN = Outcome(LetterState.UNCERTAIN, "no answer")
+
+
+def abstract(subject: str) -> str:
+    return " ".join(f"{subject} sentence {n} tells of {subject} and {word}." for n, word in enumerate("abcdefgh"))
+
+
+def paper(title: str, about: str = "", **more: object) -> Paper:
+    made = Paper(title=title, abstract=about or abstract(title), raw_title=title, keys=(title_key(title),))
+    return replace(made, **more)  # type: ignore[arg-type]
+
+
+def entries(*many: Paper) -> list[Entry]:
+    return [Entry(one, place, place) for place, one in enumerate(many, 1)]
+
+
+def add(store: Store, *many: Paper, source: str = "page:a", day: date = DAY) -> papers.Added:
+    with store.write() as connection:
+        return papers.add(connection, entries(*many), source, day, len(many), NOW)
+
+
+def stored_papers(store: Store) -> list[Paper]:
+    with store.read() as connection:
+        return papers.corpus(connection)
+
+
+def subscribe(store: Store, *handles: str, **more: object) -> list[Subscriber]:
+    new = [Subscriber(handle=h, address=f"{h}@example.org", next_due_at=NOW, **more) for h in handles]  # type: ignore[arg-type]
+    with store.write() as connection:
+        subscribers.add(connection, new)
+        return [found for h in handles if (found := subscribers.find(connection, h))]
+
+
+def letter(reader: Subscriber, *picked: Paper, slot: date = DAY, **more: object) -> Letter:
+    picks = tuple(
+        Pick(one, 50.0 - place, 0.5, 0.25, (Reason("phrase", "bees", ("bee",), 50.0 - place),), DAY)
+        for place, one in enumerate(picked)
+    )
+    made = Letter(
+        subscriber=reader,
+        slot=slot,
+        picks=picks,
+        state=LetterState.READY if picks else LetterState.EMPTY,
+        subject="5 papers · 14 Mar",
+        message_id=f"<{reader.id}.{slot}@example.org>",
+        candidates=9,
+        days=2,
+        created_at=NOW,
+        expires_at=NOW + timedelta(hours=24),
+    )
+    return replace(made, **more)  # type: ignore[arg-type]
+
+
+def write(store: Store, *many: Letter) -> int:
+    with store.write() as connection:
+        edition = editions.open_edition(connection, DAY, 7, 9, "pool", NOW)
+        return letters.write(connection, edition, many)
+
+
+def claim(store: Store, lease: str = "courier", now: datetime = NOW, limit: int = 100) -> list[int]:
+    with store.write() as connection:
+        return letters.claim(connection, lease, now, LEASE, limit)
+
+
+def record(store: Store, outcomes: dict[int, Outcome], lease: str = "courier", now: datetime = NOW) -> int:
+    with store.write() as connection:
+        return letters.record(connection, lease, outcomes, now)
+
+
+def of(store: Store, reader: Subscriber) -> Letter:
+    with store.read() as connection:
+        return letters.of_subscriber(connection, reader.id)[0]
+
+
+def memory(store: Store, reader: Subscriber) -> dict[int, date]:
+    with store.read() as connection:
+        return letters.memory(connection, [reader.id]).get(reader.id, {})
+
+
+def states(store: Store) -> dict[str, int]:
+    with store.read() as connection:
+        return letters.count_by_state(connection)

@@ -1,0 +1,151 @@
+"""Opening a store: on first use, by two at once, a newer one, a locked one, a broken one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from given import DAY, NOW, add, paper, stored_papers, subscribe
+
+from digest.errors import StoreLocked, StoreMissing, StoreNewer, StoreUnreachable
+from digest.store import papers, subscribers
+from digest.store.opening import Store, open_store, shown
+from digest.store.tables import metadata
+
+
+def test_the_migrations_make_exactly_the_tables(store: Store) -> None:
+    with store.read() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": False}
+        )
+        assert compare_metadata(context, metadata) == []
+        index = {one["name"]: one for one in sa.inspect(connection).get_indexes("pick")}["uq_pick_memory"]
+    assert index["unique"]
+
+
+def test_what_was_stored_is_there_again(store_url: str) -> None:
+    first = open_store(store_url)
+    add(first, paper("Bees"))
+    first.close()
+    again = open_store(store_url, create=False)
+    assert [one.title for one in stored_papers(again)] == ["Bees"]
+    again.close()
+
+
+def test_a_store_that_is_not_there_is_not_made_by_a_question(store_url: str, tmp_path: Path) -> None:
+    with pytest.raises(StoreMissing, match="there is no store yet"):
+        open_store(store_url, create=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_first_uses_at_once_both_succeed(store_url: str) -> None:
+    program = f"from digest.store.opening import open_store; open_store({store_url!r}).close()"
+    both = [subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE) for _ in range(2)]
+    for one in both:
+        _, error = one.communicate()
+        assert one.returncode == 0, error.decode()
+
+
+def test_a_newer_store_is_refused_and_left_alone(store_url: str) -> None:
+    first = open_store(store_url)
+    add(first, paper("Bees"))
+    with first.write() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999_from_the_future'"))
+    with pytest.raises(StoreNewer, match="9999_from_the_future"):
+        open_store(store_url)
+    assert len(stored_papers(first)) == 1
+    first.close()
+
+
+def test_a_store_that_another_command_holds(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/digest.db"
+    first = open_store(url)
+    second = open_store(url, lock_wait=0.1)
+    with first.write() as connection:
+        subscribers.add(connection, [])
+        with pytest.raises(StoreLocked, match="another digest command"), second.write():
+            pass
+        assert stored_papers(second) == []  # reading goes on
+    add(second, paper("Bees"))
+    assert len(stored_papers(first)) == 1
+    first.close()
+    second.close()
+
+
+def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
+    def fail() -> None:
+        with store.write() as connection:
+            papers.add(connection, [], "x", DAY, 0, datetime.now().astimezone())
+            subscribers.add(connection, [])
+            connection.execute(
+                sa.insert(metadata.tables["paper_key"]), [{"key": "title:x", "paper_id": _one(connection)}]
+            )
+            raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError):
+        fail()
+    with store.read() as connection:
+        assert papers.count(connection) == (0, 0)
+
+
+def _one(connection: sa.Connection) -> int:
+    table = metadata.tables["paper"]
+    values = {"title": "t", "abstract": "", "authors": [], "links": [], "raw_title": "", "raw_abstract": ""}
+    values["added_at"] = datetime.now().astimezone()  # type: ignore[assignment]
+    return int(connection.execute(sa.insert(table).values(values).returning(table.c.id)).scalar_one())
+
+
+def test_a_reader_sees_one_moment(store: Store) -> None:
+    add(store, paper("Bees"))
+    with store.read() as connection:
+        assert len(papers.corpus(connection)) == 1
+        other = threading.Thread(target=add, args=(store, paper("Wasps")))
+        other.start()
+        other.join()
+        if store.engine.dialect.name == "sqlite":
+            assert len(papers.corpus(connection)) == 1
+    assert len(stored_papers(store)) == 2
+
+
+def test_a_time_without_a_zone_is_refused(store: Store) -> None:
+    (alice,) = subscribe(store, "alice")
+    with pytest.raises(sa.exc.StatementError, match="without a zone"), store.write() as connection:
+        subscribers.set_next_due(connection, [(alice.id, NOW.replace(tzinfo=None))])
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("mysql://localhost/x", "only sqlite"),
+        ("nonsense", "not a database URL"),
+        ("postgresql://digest:secret@127.0.0.1:1/digest", "cannot be opened"),
+    ],
+)
+def test_a_url_that_leads_nowhere(url: str, said: str) -> None:
+    with pytest.raises(StoreUnreachable, match=said) as caught:
+        open_store(url)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    file = tmp_path / "digest.db"
+    file.write_bytes(b"dear diary " * 1000)
+    with pytest.raises(StoreUnreachable, match="not a database"):
+        open_store(f"sqlite:///{file}")
+    assert file.read_bytes().startswith(b"dear diary")
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnreachable, match="unable to open"):
+        open_store(f"sqlite:///{tmp_path}/nowhere/digest.db")
+
+
+def test_a_password_is_never_shown() -> None:
+    assert "secret" not in shown("postgresql://digest:secret@localhost/digest")

@@ -1,0 +1,102 @@
+"""Papers are known once, completed and never blanked."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from given import DAY, abstract, add, entries, paper, stored_papers
+
+from digest.model import Link
+from digest.store import papers
+from digest.store.opening import Store
+
+
+def test_taking_a_page_again_changes_nothing(store: Store) -> None:
+    page = [paper("Bees"), paper("Wasps"), paper("Ants")]
+    first = add(store, *page)
+    assert (first.new, first.known, first.merged, first.listings) == (3, 0, 0, 3)
+    before = stored_papers(store)
+    again = add(store, *page)
+    assert (again.new, again.known, again.merged, again.listings) == (0, 3, 0, 0)
+    assert stored_papers(store) == before
+    with store.read() as connection:
+        assert papers.count(connection) == (3, 3)
+
+
+def test_one_paper_on_two_pages_is_one_paper_with_two_listings(store: Store) -> None:
+    add(store, paper("Bees"), paper("Wasps"))
+    second = add(store, paper("Wasps"), paper("Moths"), source="page:b", day=DAY - timedelta(days=1))
+    assert (second.new, second.known) == (1, 1)
+    with store.read() as connection:
+        pool = papers.pool(connection, DAY, 7)
+        wasps = next(one for one in papers.corpus(connection) if one.title == "Wasps")
+        listed = [(row.day, row.position, row.size, row.votes) for i, row in pool if i == wasps.id]
+        assert listed == [(DAY - timedelta(days=1), 1, 2, None), (DAY, 2, 2, None)]
+        assert papers.newest_listing(connection) == DAY
+        assert papers.newest_listing(connection, until=DAY - timedelta(days=1)) == DAY - timedelta(days=1)
+        assert papers.newest_listing(connection, until=DAY - timedelta(days=9)) is None
+
+
+def test_another_spelling_is_merged(store: Store) -> None:
+    add(store, paper("Ferry-∞: Carrying Facts", abstract("facts")))
+    added = add(store, paper("Ferry-infty: Carrying Facts", abstract("facts")), source="page:b")
+    assert (added.new, added.merged) == (0, 1)
+    assert [one.title for one in stored_papers(store)] == ["Ferry-∞: Carrying Facts"]
+
+
+def test_one_title_over_two_abstracts_is_two_papers_also_the_next_time(store: Store) -> None:
+    bees = paper(
+        "Reply to Comments", "Honey is stored in combs by workers who dance to tell where flowers bloom today."
+    )
+    tides = paper(
+        "Reply to Comments", "Water rises twice between noon and midnight since moon and sun pull at oceans."
+    )
+    add(store, bees)
+    assert add(store, tides, source="page:b").new == 1
+    for again in (bees, tides):
+        assert add(store, again, source="page:c").known == 1
+    assert len(stored_papers(store)) == 2
+
+
+def test_a_field_is_filled_and_never_blanked(store: Store) -> None:
+    bare = paper("Bees", keys=("title:bees",))
+    rich = paper(
+        "Bees",
+        keys=("arxiv:2603.00001", "title:bees"),
+        authors=("Ada Ant",),
+        links=(Link("pdf", "https://x.org/a"),),
+    )
+    add(store, paper("Bees", keys=("title:bees",), abstract="", raw_abstract=""))
+    assert add(store, rich, source="page:b").merged == 1
+    assert add(store, bare, source="page:c").known == 1
+    (one,) = stored_papers(store)
+    assert one.authors == ("Ada Ant",)
+    assert one.links == (Link("pdf", "https://x.org/a"),)
+    assert one.abstract == rich.abstract
+
+
+def test_within_one_page_too(store: Store) -> None:
+    added = add(store, paper("Bees"), paper("Bees"), paper("Wasps"))
+    assert (added.new, added.known, added.listings) == (2, 1, 2)
+
+
+def test_the_window_ends_with_its_day_and_holds_so_many(store: Store) -> None:
+    for age in range(-1, 9):
+        add(store, paper(f"Of {age} days"), source=f"page:{age}", day=DAY - timedelta(days=age))
+    with store.read() as connection:
+        ages = sorted((DAY - row.day).days for _, row in papers.pool(connection, DAY, 7))
+    assert ages == [0, 1, 2, 3, 4, 5, 6]
+
+
+def test_unicode_and_quotes_come_back_as_they_went_in(store: Store) -> None:
+    title = "L'hôpital's “Rule” — <b>β</b> 漢字 🐝 100 %"
+    add(store, paper(title, authors=("Žofie Ångström",)))
+    (one,) = stored_papers(store)
+    assert (one.title, one.authors) == (title, ("Žofie Ångström",))
+
+
+def test_many_at_once(store: Store) -> None:
+    many = [paper(f"Paper number {n}", f"{n} " * 20) for n in range(1200)]
+    assert add(store, *many).new == 1200
+    assert add(store, *many).known == 1200
+    assert len(entries(*many)) == len(stored_papers(store))

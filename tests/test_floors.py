@@ -1,0 +1,124 @@
+"""Imports only go down the floors, and what is pure asks nobody for the time."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "digest"
+FLOORS: dict[str, int] = {
+    # words
+    **dict.fromkeys(("model", "errors", "config", "tomlfile", "text", "clock"), 0),
+    # pure
+    **dict.fromkeys(("sources", "library", "ranking", "letters"), 1),
+    # adapters
+    **dict.fromkeys(("store", "delivery", "migrations"), 2),
+    # the day
+    **dict.fromkeys(("ingest", "roster", "edition", "courier", "run"), 3),
+    # doors
+    **dict.fromkeys(("cli", "service"), 4),
+}
+WORDS_MAY_USE = {"pydantic", "pydantic_core", "email_validator"}
+PURE_MUST_NOT_USE = {
+    "sqlalchemy",
+    "alembic",
+    "socket",
+    "aiosmtplib",
+    "asyncio",
+    "subprocess",
+    "apscheduler",
+    "rich",
+}
+STANDARD = __import__("sys").stdlib_module_names
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def room(path: Path) -> str:
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+def imported(source: str) -> set[str]:
+    """Every module that a source imports, also inside functions."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute here"
+            name = node.module or ""
+            found.update(f"{name}.{alias.name}" for alias in node.names) if name == "digest" else found.add(name)
+    return found
+
+
+def faults(own: str, source: str) -> list[str]:
+    """What is wrong with the imports of a module in the room `own`."""
+    floor = FLOORS[own]
+    wrong = []
+    for name in imported(source):
+        outer, _, rest = name.partition(".")
+        if outer == "digest" and rest and not rest.startswith("__"):
+            other = rest.partition(".")[0]
+            if other != own and FLOORS.get(other, 9) > floor:
+                wrong.append(f"{own} (floor {floor}) imports {name}, which lives above it")
+            if floor == 4 and other != own and FLOORS.get(other) == 4 and other != "service":
+                wrong.append(f"{own} imports the door {name}")
+        elif floor == 0 and outer not in STANDARD and outer not in (*WORDS_MAY_USE, "digest"):
+            wrong.append(f"{own} (words) imports {name}")
+        elif floor <= 1 and outer in PURE_MUST_NOT_USE:
+            wrong.append(f"{own} is pure and imports {name}")
+        if "sqlalchemy" in name and own not in ("store", "migrations", "roster", "edition"):
+            wrong.append(f"{own} imports {name}; the only SQL is in the store")
+    return wrong
+
+
+def clocks(source: str) -> list[str]:
+    """Calls that ask the time of day."""
+    asked = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            call = f"{ast.unparse(node.func)}"
+            if call in ("datetime.now", "datetime.utcnow", "date.today", "datetime.today", "time.time"):
+                asked.append(call)
+    return asked
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_keeps_to_its_floor(path: Path) -> None:
+    if path.parent == PACKAGE and path.name == "__init__.py":
+        return
+    assert room(path) in FLOORS, f"{room(path)} is on no floor yet: place it in FLOORS"
+    source = path.read_text("utf-8")
+    assert faults(room(path), source) == []
+    if room(path) != "clock":
+        assert clocks(source) == []
+
+
+def test_each_room_says_what_lives_there() -> None:
+    for path in PACKAGE.rglob("__init__.py"):
+        assert ast.get_docstring(ast.parse(path.read_text("utf-8"))) or path.parent == PACKAGE
+
+
+@pytest.mark.parametrize(
+    ("own", "source"),
+    [
+        ("ranking", "from digest.store import papers"),
+        ("model", "import numpy"),
+        ("sources", "def f():\n    import socket"),
+        ("letters", "from digest import edition"),
+        ("courier", "import sqlalchemy as sa"),
+        ("service", "from digest.cli.common import app"),
+    ],
+)
+def test_the_guard_sees_what_is_wrong(own: str, source: str) -> None:
+    assert faults(own, source)
+
+
+def test_the_guard_sees_who_asks_the_time() -> None:
+    assert clocks("from datetime import datetime\nx = datetime.now()")
+    assert not clocks("from digest import clock\nx = clock.now()")

@@ -24,8 +24,8 @@ TEXTS = {
     "the speakers of a meeting before speech recognition.",
     "Video-Generation with a Storyboard": "Minute-long video drifts. A storyboard keeps the generated frames "
     "together while a diffusion network paints them.",
-    "A Robot That Chooses Its Hammer": "Manipulation needs the right instrument. Our robots choose among hammers and "
-    "spatulas by weight and reach.",
+    "A Robot That Chooses Its Hammer": "Manipulation needs the right instrument. Our robots choose among hammers "
+    "and spatulas by weight and reach.",
     "神经网络翻译诗歌": "我们研究用神经网络翻译诗歌,并请读者评价译文的韵律。",
 }
 

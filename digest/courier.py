@@ -64,7 +64,8 @@ def transport_of(config: Config) -> Transport:
     """The transport that the configuration names. Raises `FileInvalid` where its password cannot be read."""
     delivery = config.delivery
     if delivery.kind == "maildir":
-        return Maildir(config.path(delivery.maildir))
+        # Where a letter lies is stored, and must still be right when asked from another folder.
+        return Maildir(config.path(delivery.maildir).resolve())
     smtp = delivery.smtp
     password = configuration.password(smtp, config.home) if smtp.user else None
     return Smtp(smtp, password, None, home=config.home)

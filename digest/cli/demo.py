@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from datetime import date
 from pathlib import Path
@@ -62,7 +63,9 @@ def demo(
     twice = _sent_twice(written)
     say("No paper went to a reader twice." if not twice else f"DEFECT: sent twice: {twice}")
     page = folder / "letters.html"
-    shown = [(one, render_letter(one, settings), here(one.where)) for one in written if one.picks]
+    shown = [
+        (one, render_letter(one, settings), os.path.relpath(one.where, folder)) for one in written if one.picks
+    ]
     lead = "Two days, three readers: what each was sent, and why. Every paper is invented."
     page.write_text(board("Digest: a demonstration", shown, lead), "utf-8", newline="\n")
     say(f"The letters side by side: {here(page)}")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from urllib.parse import unquote
+
 from command import Digest
 
 
@@ -25,6 +28,9 @@ def test_the_demo_writes_two_days_for_three_readers(empty: Digest) -> None:
         assert len(titles) == len(set(titles)) >= 4
     assert "2026" in board
     assert board.count("<iframe") == 6
+    links = re.findall(r'href="(mail/[^"]+)"', board)
+    assert len(links) == 6
+    assert all((folder / unquote(link)).is_file() for link in links)
     empty("demo", folder)  # its own folder may be cleared
 
 

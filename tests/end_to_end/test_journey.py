@@ -335,11 +335,6 @@ def test_the_store_that_is_locked_is_said_and_nothing_changes(
     assert digest("status", "--json").json["papers"] == 5
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_maildir_that_cannot_be_written_loses_no_letter_as_a_user(digest: Digest) -> None:
-    _unwritable(digest)
-
-
 def test_a_maildir_in_the_way_loses_no_letter(digest: Digest) -> None:
     """The folder of the Maildir is a file: nothing can be filed, everything waits, and the next run delivers it."""
     digest("ingest", digest.page("one", PAPERS), "--day", DAY)
@@ -351,17 +346,6 @@ def test_a_maildir_in_the_way_loses_no_letter(digest: Digest) -> None:
     obstacle.unlink()
     assert digest("run", "--day", DAY, "--json").json["delivered"] == {"sent": 1}
     assert len(digest.mails()) == 1
-
-
-def _unwritable(digest: Digest) -> None:
-    digest("ingest", digest.page("one", PAPERS), "--day", DAY)
-    digest.profile("alice")
-    digest("profiles", "apply")
-    folder = digest.home / "mail"
-    folder.mkdir(mode=0o500)
-    digest("run", "--day", DAY, code=5)
-    folder.chmod(0o700)
-    assert digest("run", "--day", DAY, "--json").json["delivered"] == {"sent": 1}
 
 
 def test_a_full_disk_while_filing_loses_no_letter(digest: Digest, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -274,3 +274,19 @@ def _let_leases_run_out(home: Path) -> None:
             sa.update(letter).where(letter.c.state == "sending").values(lease_until=letter.c.created_at)
         )
     store.close()
+
+
+def test_two_runs_at_once_send_each_letter_once(digest: Digest, store_url: str) -> None:
+    """On SQLite and on PostgreSQL: both runs end well, and nobody gets two letters or a paper twice."""
+    digest.write("config.toml", f'[letter]\nfrom_address = "letters@example.org"\n[store]\nurl = "{store_url}"\n')
+    digest("ingest", digest.page("one", PAPERS), "--day", DAY)
+    for number in range(40):
+        digest.profile(f"reader{number}")
+    digest("profiles", "apply")
+    both = [command(digest.home, "run", "--day", DAY) for _ in range(2)]
+    for one in both:
+        out, err = one.communicate()
+        assert one.returncode == 0, out + err
+    assert len(digest.mails()) == 40
+    letters = digest("status", "--json").json["letters"]
+    assert letters["sent"] == sum(letters.values()) == 40

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
 
 from digest.model import Interest, InterestKind, Paper, Profile
-from digest.ranking.space import Space
+from digest.ranking.space import Space, fold, tokens
 from digest.sources.identity import title_key
 
 _ARXIV = re.compile(
-    r"(?:https?://)?(?:(?:www\.|export\.)?arxiv\.org/(?:abs|pdf|html)/|arxiv:\s*)?"
-    r"([a-z-]+(?:\.[a-z]{2})?/\d{7}|\d{4}\.\d{4,5})(?:v\d+)?(?:\.pdf)?",
+    r"(?:https?://)?(?:(?:www\.|export\.)?arxiv\.org/(?:abs|pdf|html)/|huggingface\.co/papers/|arxiv:\s*)?"
+    r"([a-z-]+(?:\.[a-z]{2})?/\d{7}|\d{4}\.\d{4,5})(?:v\d+)?(?:\.pdf)?/?",
     re.IGNORECASE,
 )
 
@@ -29,17 +29,27 @@ class Named(NamedTuple):
 
 
 def wanted(profile: Profile) -> list[tuple[Named, float]]:
-    """A profile's interests with their weights, in the profile's order, each once."""
+    """A profile's interests with their weights, in the profile's order.
+
+    "Tool use" and "tool-use" are one interest, in its first spelling and with its greatest weight.
+    """
     every = [
         *profile.interests,
         *(Interest(text, kind="author") for text in profile.authors),
         *(Interest(text, kind="liked") for text in profile.liked),
         *(Interest(text, kind="disliked") for text in profile.disliked),
     ]
-    found: dict[Named, float] = {}
+    found: dict[Named, tuple[Named, float]] = {}
     for one in every:
-        found.setdefault(Named(one.kind, one.text), one.weight)
-    return list(found.items())
+        same = Named(one.kind, _ignoring_spelling(one.text))
+        spelt, weight = found.get(same, (Named(one.kind, one.text), 0.0))
+        found[same] = spelt, max(weight, one.weight)
+    return list(found.values())
+
+
+@lru_cache(maxsize=100_000)
+def _ignoring_spelling(text: str) -> str:
+    return " ".join(token.folded for token in tokens(text)) or text
 
 
 class Catalogue:
@@ -49,39 +59,49 @@ class Catalogue:
         """`rows` are the candidates', (candidates × terms)."""
         self._space, self._corpus, self._authors = space, corpus, authors
         self._candidates = sparse.csc_matrix(rows.T)
-        self._row_of = {key: row for row, paper in enumerate(corpus) for key in paper.keys}
+        self._row_of = {key: row for row, paper in enumerate(corpus) for key in paper.keys if key != title_key("")}
+        self._rows: dict[str, int | None] = {}
         self._likeness: dict[Named, np.ndarray] = {}
-        self._vectors: dict[Named, sparse.csr_matrix] = {}
+        self._weights: dict[Named, dict[int, float]] = {}
         self.told: dict[tuple[Named, int], tuple[str, ...]] = {}  # matched words, found once for all readers
+        self.written: dict[int, dict[str, str]] = {}  # candidate → its terms as people write them, once picked
 
     def learn(self, interests: Iterable[Named]) -> None:
         """Score those that are new, all in one product S = A·Pᵀ. A row's figures do not depend on its company."""
         new = [one for one in dict.fromkeys(interests) if one not in self._likeness]
-        texts = [one for one in new if one.kind != "author"]
         for one in new:
             if one.kind == "author":
                 self._likeness[one] = self._authors.matching(one.text)
-        if not texts:
-            return
-        phrases = self._space.phrases([one.text for one in texts])
-        rows = [self._paper_row(one, phrases[place]) for place, one in enumerate(texts)]
-        matrix = sparse.csr_matrix(sparse.vstack(rows))
+        row_of = {one: self._row(one.text) for one in new if one.kind in ("liked", "disliked")}
+        stored = [(one, row) for one, row in row_of.items() if row is not None]
+        read = [one for one in new if one.kind != "author" and row_of.get(one) is None]
+        texts = [one.text if one.kind == "phrase" else _title(one.text) for one in read]
+        matrices = [self._space.phrases(texts), self._space.corpus[[row for _, row in stored]]]
+        for these, matrix in zip((read, [one for one, _ in stored]), matrices, strict=True):
+            if these:
+                self._score(these, sparse.csr_matrix(matrix))
+
+    def _score(self, these: Sequence[Named], matrix: sparse.csr_matrix) -> None:
+        """`matrix` has a row for each of `these`, (interests × terms)."""
         scored = (matrix @ self._candidates).toarray()
-        for place, one in enumerate(texts):
-            self._vectors[one] = rows[place]
+        usual = matrix @ self._space.mean
+        for place, one in enumerate(these):
             likeness = scored[place]
             if one.kind != "phrase":
                 # Whole papers resemble each other by the words of their field alone; only what is beyond that
                 # counts.
-                likeness = likeness - float((rows[place] @ self._space.mean)[0])
+                likeness = likeness - usual[place]
             self._likeness[one] = np.clip(np.round(likeness, 12), 0.0, 1.0)
+            row = slice(matrix.indptr[place], matrix.indptr[place + 1])
+            self._weights[one] = dict(zip(matrix.indices[row].tolist(), matrix.data[row].tolist(), strict=True))
 
     def likeness(self, one: Named) -> np.ndarray:
         """0–1 for each candidate, (candidates,)."""
         return self._likeness[one]
 
-    def vector(self, one: Named) -> sparse.csr_matrix | None:
-        return self._vectors.get(one)
+    def weights(self, one: Named) -> Mapping[int, float]:
+        """Its row of the space as column → weight; empty for an author."""
+        return self._weights.get(one, {})
 
     def paper(self, text: str) -> Paper | None:
         """The stored paper that a title or an arXiv id means."""
@@ -89,15 +109,16 @@ class Catalogue:
         return None if row is None else self._corpus[row]
 
     def _row(self, text: str) -> int | None:
-        found = _ARXIV.fullmatch(text.strip())
-        return self._row_of.get(f"arxiv:{found[1].lower()}" if found else title_key(text))
+        if text not in self._rows:
+            found = _ARXIV.fullmatch(text.strip())
+            key = f"arxiv:{found[1].lower()}" if found else text.strip().lower()
+            self._rows[text] = self._row_of.get(key, None if found else self._row_of.get(title_key(text)))
+        return self._rows[text]
 
-    def _paper_row(self, one: Named, phrase: sparse.csr_matrix) -> sparse.csr_matrix:
-        if one.kind in ("liked", "disliked"):
-            row = self._row(one.text)
-            if row is not None:
-                return self._space.corpus[row]
-        return phrase  # a paper we do not have still has a title
+
+def _title(text: str) -> str:
+    """What there is to read of a paper that is not stored: its title, but nothing of an arXiv id."""
+    return "" if _ARXIV.fullmatch(text.strip()) else text
 
 
 class Authors:
@@ -125,9 +146,13 @@ def _name(text: str) -> tuple[tuple[str, ...], str]:
     """Given names and family name, folded; "Doe, Jane" is Jane Doe."""
     family, comma, given = text.partition(",")
     ordered = f"{given} {family}" if comma else text
-    plain = "".join(c for c in unicodedata.normalize("NFKD", ordered) if not unicodedata.combining(c)).casefold()
-    words = re.findall(r"[^\W_]+(?:['’-][^\W_]+)*", plain)
+    words = [_GLUE.sub("", word) for word in _NAME.findall(_INITIALS.sub(r"\1 ", fold(ordered)))]
     return (tuple(words[:-1]), words[-1]) if words else ((), "")
+
+
+_NAME = re.compile(r"[^\W_]+(?:['’‐-][^\W_]+)*")
+_GLUE = re.compile("['’‐-]")  # "Xiao-Ming" is "Xiaoming"
+_INITIALS = re.compile(r"\b([^\W\d_])\.?[‐-](?=[^\W\d_]\b)")  # "J.-P." is "J. P."
 
 
 def _fits(one: Sequence[str], other: Sequence[str]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -41,15 +41,19 @@ class Ranker:
     """The space of a corpus and the candidates of one day in it."""
 
     def __init__(self, corpus: Sequence[Paper], candidates: Sequence[Candidate], day: date) -> None:
-        """`corpus` is every stored paper, the candidates' among them."""
+        """`corpus` is every stored paper; a candidate that is not in it is read by its own text."""
         # In the order of their keys, not of their arrival: it breaks ties.
-        self._candidates = sorted(candidates, key=lambda one: (one.paper.keys, one.paper.title, one.paper.id))
+        self._candidates = sorted(_merged(candidates), key=lambda one: _place(one.paper))
         self._day = day
         papers = [one.paper for one in self._candidates]
-        ordered = sorted(corpus, key=lambda one: (one.keys, one.title, one.id))
+        ordered = sorted(corpus, key=_place)
         self._space = Space(ordered)
-        place = {paper.id: row for row, paper in enumerate(ordered)}
-        self._rows: sparse.csr_matrix = self._space.corpus[[place[paper.id] for paper in papers]]
+        row_of = {paper.id: row for row, paper in enumerate(ordered)}
+        if all(paper.id in row_of for paper in papers):
+            rows = self._space.corpus[[row_of[paper.id] for paper in papers]]
+        else:
+            rows = self._space.papers(papers)
+        self._rows: sparse.csr_matrix = rows
         self._columns = sparse.csc_matrix(self._rows.T)
         self._trend = np.array([trending(one.listings, day) for one in self._candidates])
         self._catalogue = Catalogue(self._space, ordered, self._rows, Authors(papers))
@@ -103,7 +107,9 @@ class Ranker:
             if one.kind in ("liked", "disliked"):
                 paper = self._catalogue.paper(one.text)
                 if paper and paper.id in self._index:
-                    out[self._index[paper.id]] = f"you {one.kind} it"
+                    out[self._index[paper.id]] = (
+                        "you liked it already" if one.kind == "liked" else "you disliked it"
+                    )
         for paper_id, slot in reader.memory.items():
             if paper_id in self._index:
                 out[self._index[paper_id]] = f"sent on {slot}"
@@ -117,7 +123,7 @@ class Ranker:
         lowest = min((choice.scored.score[one] for one, _ in choice.picked), default=0.0)
         if choice.scored.score[place] > lowest:
             return "for variety: too like a paper that is in"
-        return f"room for {profile.papers} only"
+        return f"room for {profile.papers} {'paper' if profile.papers == 1 else 'papers'} only"
 
     def _likeness(self, place: int) -> np.ndarray:
         """The cosine of a candidate with each, (candidates,)."""
@@ -136,3 +142,16 @@ class Ranker:
             reasons=reasons(scored, place, one.paper, self._rows, self._catalogue, self._space.vocabulary),
             listed=listed,
         )
+
+
+def _place(paper: Paper) -> tuple[list[str], str, int]:
+    return sorted(paper.keys), paper.title, paper.id
+
+
+def _merged(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Each paper once, with all its listings."""
+    found: dict[int, Candidate] = {}
+    for one in candidates:
+        before = found.get(one.paper.id)
+        found[one.paper.id] = replace(before, listings=before.listings + one.listings) if before else one
+    return list(found.values())

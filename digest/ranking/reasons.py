@@ -36,32 +36,51 @@ def reasons(
             text = liked.title if liked else one.text
             kind = one.kind if one.kind in ("phrase", "liked") else "author"
             if (one, place) not in catalogue.told:
-                catalogue.told[one, place] = _terms(one, paper, rows[place], catalogue, vocabulary)
+                catalogue.told[one, place] = _terms(one, place, paper, rows, catalogue, vocabulary)
             words = catalogue.told[one, place]
             found.append(Reason(kind, text, words, (whole - popular) * part / total))
     if popular > 0 or (whole > 0 and not found):
-        found.append(Reason("trending", "", (), whole - sum(reason.share for reason in found)))
+        found.append(Reason("trending", "", (), max(whole - sum(reason.share for reason in found), 0.0)))
     return tuple(sorted(found, key=lambda reason: (-round(reason.share, 9), reason.kind, reason.text)))
 
 
 def _terms(
-    one: Named, paper: Paper, row: sparse.csr_matrix, catalogue: Catalogue, vocabulary: Sequence[str]
+    one: Named, place: int, paper: Paper, rows: sparse.csr_matrix, catalogue: Catalogue, vocabulary: Sequence[str]
 ) -> tuple[str, ...]:
     """The words that matched, heaviest first. Of a pair and its words the pair is told."""
-    vector = catalogue.vector(one)
-    if vector is None:
+    wanted = catalogue.weights(one)
+    if not wanted:
         return ()
-    shared = vector.multiply(row).tocoo()
-    weights = {vocabulary[column]: float(value) for column, value in zip(shared.col, shared.data, strict=True)}
-    written: dict[str, str] = {}
-    # A phrase is told as its reader writes it, a liked paper's words as the paper at hand has them.
-    for text in (one.text, paper.title, paper.abstract) if one.kind == "phrase" else (paper.title, paper.abstract):
-        for term in terms(text):
-            written.setdefault(term.folded, _plain(term.written))
+    row = slice(rows.indptr[place], rows.indptr[place + 1])
+    there = zip(rows.indices[row].tolist(), rows.data[row].tolist(), strict=True)
+    weights = {vocabulary[column]: value * wanted[column] for column, value in there if column in wanted}
+    if place not in catalogue.written:
+        catalogue.written[place] = _written(paper)
+    written = catalogue.written[place]
+    if one.kind == "phrase":
+        # Told as its reader spells it, but not with capitals that the paper does not have.
+        asked = {term.folded: " ".join(term.written.split()) for term in terms(one.text)}
+        same = {term for term in asked if asked[term].casefold() == written.get(term, "").casefold()}
+        written = written | {term: asked[term] for term in asked if term not in same}
     covered = {word for term in weights if " " in term and term in written for word in term.split(" ")}
     ranked = sorted(weights, key=lambda term: (-weights[term], term))
     told = [written[term] for term in ranked if term in written and term not in covered]
     return tuple(dict.fromkeys(told))[:MOST_TERMS]
+
+
+def _written(paper: Paper) -> dict[str, str]:
+    """Each term of a paper as people write it within a sentence: "video", though a title says "Video"."""
+    found: dict[str, str] = {}
+    sure: set[str] = set()
+    for term in terms(paper.abstract):
+        if term.folded not in sure and not term.opens:
+            found[term.folded] = " ".join(term.written.split())
+            sure.add(term.folded)
+        elif term.folded not in found:
+            found[term.folded] = _plain(term.written)
+    for term in terms(paper.title):
+        found.setdefault(term.folded, _plain(term.written))
+    return found
 
 
 def _plain(word: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -22,6 +23,7 @@ def select(
     is a mask, (candidates,); `likeness(i)` gives candidate i's cosine with each candidate. Candidates are in the
     order that breaks ties.
     """
+    room = max(room, 0)
     order = np.flatnonzero(allowed)
     order = order[np.argsort(-scores[order], kind="stable")]
     if variety == 0 or len(order) <= 1:
@@ -45,16 +47,19 @@ class Muted:
     """Which candidates speak of what a reader does not want to read of: whole words, in any case or number."""
 
     def __init__(self, papers: Sequence[Paper]) -> None:
-        self._texts = [_joined(f"{paper.title} \n {paper.abstract}") for paper in papers]
+        # Words of the title do not run on into the abstract.
+        self._texts = [f"{_joined(paper.title)}\n{_joined(paper.abstract)}" for paper in papers]
+        self._signs = [f"{paper.title}\n{paper.abstract}" for paper in papers]
         self._known: dict[str, np.ndarray] = {}
 
     def by(self, term: str) -> np.ndarray:
         """A mask, (candidates,)."""
         if term not in self._known:
-            sought = _joined(term)
-            self._known[term] = np.array(
-                [bool(sought.strip()) and sought in text for text in self._texts], dtype=bool
-            )
+            sought, texts = _joined(term), self._texts
+            if not sought.strip():
+                # No word, but an emoji can be seen; a full stop would mute every paper.
+                sought, texts = "".join(c for c in term if unicodedata.category(c) == "So"), self._signs
+            self._known[term] = np.array([bool(sought) and sought in text for text in texts], dtype=bool)
         return self._known[term]
 
 

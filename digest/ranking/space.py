@@ -35,10 +35,13 @@ BOILERPLATE = frozenset(
 )
 # These are boilerplate alone and content beside another word: "tool use", "language model", "state space".
 ONLY_IN_PAIRS = frozenset(
-    {"model", "use", "art", "state", "set", "task", "method", "key", "high", "low", "general"}
+    {"model", "use", "art", "state", "set", "task", "method", "key", "high", "low", "general", "system"}
 )
-_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-# A character of a script without spaces is a word of its own; "C++" and "F#" keep their signs.
+# scikit-learn counts these as empty words; in a title they are what the paper is about.
+_CONTENT = frozenset({"fire", "interest", "cry", "mill", "bill", "thin", "thick", "system"})
+# Kana, Han and Hangul. A character of a script without spaces is a word of its own, and so is a Korean syllable, as
+# particles are written onto the word. "C++" and "F#" keep their signs.
+_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff"
 _WORD = re.compile(rf"[{_CJK}]|(?:(?![{_CJK}])[^\W_])+(?:\+\+|#)?")
 Rows = sparse.csr_matrix
 
@@ -52,6 +55,7 @@ class Token(NamedTuple):
 class Term(NamedTuple):
     folded: str  # one word or two, e.g. "tool use"
     written: str  # as it stands in the text
+    opens: bool  # a sentence, so that its capital says nothing
 
 
 def tokens(text: str) -> list[Token]:
@@ -65,16 +69,21 @@ def terms(text: str) -> list[Term]:
     text = unicodedata.normalize("NFC", text)
     kept = [token for token in tokens(text) if token.folded not in _STOP]
     alone = (one for one in kept if one.folded not in ONLY_IN_PAIRS and not one.folded.isdigit())
-    found = [Term(one.folded, text[one.start : one.end]) for one in alone]
+    found = [Term(one.folded, text[one.start : one.end], _opens(text, one.start)) for one in alone]
     for first, second in pairwise(kept):
         between = text[first.end : second.start]
         # A stop word between two ("use of tools") still leaves them a pair; the end of a sentence does not.
         if len(between) <= 12 and not _BREAK.search(between):
-            found.append(Term(f"{first.folded} {second.folded}", text[first.start : second.end]))
+            pair = f"{first.folded} {second.folded}"
+            found.append(Term(pair, text[first.start : second.end], _opens(text, first.start)))
     return found
 
 
 _BREAK = re.compile(r"[.;:!?()\[\]“”\"]")
+
+
+def _opens(text: str, start: int) -> bool:
+    return text[max(0, start - 2) : start].rstrip()[-1:] in '.:!?“"('  # also where nothing stands before it
 
 
 class Space:
@@ -97,12 +106,18 @@ class Space:
         shrink = len(corpus) / (len(corpus) + 50)
         self.mean = np.asarray(self.corpus.mean(axis=0)).ravel() * shrink if len(corpus) else np.zeros(1)
 
+    def papers(self, papers: Sequence[Paper]) -> Rows:
+        """A row for each paper, (papers × terms), also for those that the space was not fitted on."""
+        return self._weighed([_paper_terms(paper) for paper in papers])
+
     def phrases(self, texts: Sequence[str]) -> Rows:
         """A row for each text, (texts × terms); a text without a known term gives a row of zeros."""
-        if self.is_empty or not texts:
-            return sparse.csr_matrix((len(texts), len(self.vocabulary)))
-        counted = self._counter.transform([[term.folded for term in terms(text)] for text in texts])
-        rows = sparse.csr_matrix(self._weigher.transform(counted))
+        return self._weighed([[term.folded for term in terms(text)] for text in texts])
+
+    def _weighed(self, documents: Sequence[Sequence[str]]) -> Rows:
+        if self.is_empty or not documents:
+            return sparse.csr_matrix((len(documents), len(self.vocabulary)))
+        rows = sparse.csr_matrix(self._weigher.transform(self._counter.transform(documents)))
         rows.sort_indices()
         return rows
 
@@ -118,12 +133,34 @@ def _as_given(document: Iterable[str]) -> Iterable[str]:
 
 @lru_cache(maxsize=200_000)
 def _folded(word: str) -> str:
-    plain = "".join(c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c)).casefold()
+    plain = fold(word)
+    if len(plain) <= 3 or plain in _NO_PLURAL:
+        return plain
+    # Only plurals: "robots" is "robot", but "robotics" is not. A singular is cut where its plural loses more than
+    # an s, so that the two meet: movies and movie, caches and cache, boxes and box.
     if len(plain) > 4 and plain.endswith("ies"):
         return plain[:-3] + "y"
-    if len(plain) > 3 and plain.endswith("s") and not plain.endswith(("ss", "us", "is")):
+    if len(plain) > 4 and plain.endswith(("ie", "che", "she", "xe")):
+        return plain[:-2] + "y" if plain.endswith("ie") else plain[:-1]
+    if plain.endswith(("sses", "ches", "shes", "xes", "iases", "uses")) and len(plain) > 4:
+        return plain[:-1] if plain in _ENDS_IN_USE else plain[:-2]
+    if plain.endswith("s") and not plain.endswith(("ss", "us", "is", "ias")):
         return plain[:-1]
     return plain
 
 
-_STOP = frozenset({_folded(word) for word in (*ENGLISH_STOP_WORDS, *BOILERPLATE, "s", "t")} - ONLY_IN_PAIRS)
+def fold(text: str) -> str:
+    """Without case and accents; "ø" is "o" and "ß" is "ss"."""
+    if text.isascii():
+        return text.lower()
+    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    return plain.casefold().translate(_WITHOUT_STROKES)
+
+
+_WITHOUT_STROKES = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "ı": "i", "æ": "ae", "œ": "oe", "ð": "d"})
+_NO_PLURAL = frozenset({"news", "lens"})  # "new" says nothing, "news" does
+_ENDS_IN_USE = frozenset({"uses", "causes", "houses", "clauses", "pauses", "fuses", "misuses", "reuses", "abuses"})
+
+
+_EMPTY = frozenset({*ENGLISH_STOP_WORDS, *BOILERPLATE, "s", "t"}) - _CONTENT
+_STOP = frozenset({_folded(word) for word in _EMPTY}) - ONLY_IN_PAIRS

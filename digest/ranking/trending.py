@@ -26,7 +26,7 @@ def trending(listings: Iterable[Listing], day: date) -> float:
     best: dict[date, float] = {}
     for one in listings:
         if one.day <= day:
-            along = (one.position - 1) / max(one.size, SHORT_PAGE, one.position)
+            along = max(one.position - 1, 0) / max(one.size, SHORT_PAGE, one.position)
             best[one.day] = max(best.get(one.day, 0.0), 1 - (1 - LAST) * along)
     missed = 1.0
     for listed in sorted(best):

@@ -71,7 +71,7 @@ def test_an_unknown_word_finds_nothing_and_breaks_nothing() -> None:
 
 def test_a_liked_paper_brings_what_is_like_it_and_not_itself() -> None:
     assert titles(reader(liked=(HEAT.upper(),)))[0] == FOLDING
-    assert why(reader(liked=(HEAT,)))[HEAT] == "you liked it"
+    assert why(reader(liked=(HEAT,)))[HEAT] == "you liked it already"
 
 
 @pytest.mark.parametrize("spelt", ["2502.12345", "arXiv:2502.12345v2", "https://arxiv.org/abs/2502.12345"])
@@ -205,7 +205,7 @@ def test_muted_words_and_phrases(muted: str, out: str | None) -> None:
 def test_the_floor_and_the_room() -> None:
     verdicts = why(reader("tool use", floor=1.0, papers=1))
     assert verdicts[TOOLS] == "in, place 1"
-    assert verdicts[BROKEN] == "room for 1 only"
+    assert verdicts[BROKEN] == "room for 1 paper only"
     assert verdicts[RAIN] == "below the floor of 1"
     assert titles(reader("tool use", floor=100.0)) == []
 
@@ -216,7 +216,7 @@ def test_the_floor_and_the_room() -> None:
 def test_variety_prefers_what_is_unlike_the_first() -> None:
     twin = paper(30, "Tool Use by Small Language Models, Again", TEXTS[TOOLS])
     world = ranker([*PAPERS, twin])
-    one = reader("tool use by language models", Interest("speech", 0.6), papers=2)
+    one = reader("tool use by language models", Interest("speech", 0.6), papers=2, trending=0.0)
     assert set(titles(one, world)) == {TOOLS, twin.title}
     varied = Reader(replace(one.profile, variety=0.7), {})
     assert len({TOOLS, twin.title} & set(titles(varied, world))) == 1

@@ -50,13 +50,12 @@ class Ranker:
         self._space = Space(ordered)
         row_of = {paper.id: row for row, paper in enumerate(ordered)}
         if all(paper.id in row_of for paper in papers):
-            rows = self._space.corpus[[row_of[paper.id] for paper in papers]]
+            self._vectors = self._space.corpus.take([row_of[paper.id] for paper in papers])
         else:
-            rows = self._space.papers(papers)
-        self._rows: sparse.csr_matrix = rows
-        self._columns = sparse.csc_matrix(self._rows.T)
+            self._vectors = self._space.papers(papers)
+        self._columns = sparse.csc_matrix(self._vectors.terms.T)
         self._trend = np.array([trending(one.listings, day) for one in self._candidates])
-        self._catalogue = Catalogue(self._space, ordered, self._rows, Authors(papers))
+        self._catalogue = Catalogue(self._space, ordered, self._vectors, Authors(papers))
         self._muted = Muted(papers)
         self._index = {paper.id: row for row, paper in enumerate(papers)}
         self._alike: dict[int, np.ndarray] = {}
@@ -128,7 +127,7 @@ class Ranker:
     def _likeness(self, place: int) -> np.ndarray:
         """The cosine of a candidate with each, (candidates,)."""
         if place not in self._alike:
-            self._alike[place] = np.round((self._rows[place] @ self._columns).toarray().ravel(), 12)
+            self._alike[place] = np.round((self._vectors.terms[place] @ self._columns).toarray().ravel(), 12)
         return self._alike[place]
 
     def _pick(self, scored: Scored, place: int) -> Pick:
@@ -139,7 +138,7 @@ class Ranker:
             score=float(scored.score[place]),
             relevance=float(scored.relevance[place]),
             trending=float(self._trend[place]),
-            reasons=reasons(scored, place, one.paper, self._rows, self._catalogue, self._space.vocabulary),
+            reasons=reasons(scored, place, one.paper, self._vectors.terms, self._catalogue, self._space.vocabulary),
             listed=listed,
         )
 

@@ -9,7 +9,7 @@ from scipy import sparse
 from digest.model import Paper, Reason
 from digest.ranking.interests import Catalogue, Named
 from digest.ranking.score import Scored
-from digest.ranking.space import terms
+from digest.ranking.terms import terms
 
 MOST_TERMS = 5
 

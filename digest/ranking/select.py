@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from digest.model import Paper
-from digest.ranking.space import tokens
+from digest.ranking.terms import tokens
 
 LOOK_AHEAD = 5  # variety is sought among so many times the papers that there is room for
 

@@ -1,125 +1,174 @@
-"""The TF-IDF space: text → terms → rows.
+"""The space in which interests and papers meet: weighted terms, and topics learned from the store.
 
-Term weighting after Salton and Buckley (1988): sublinear term frequency, smoothed inverse document frequency over
-the whole stored corpus, rows of length one, so that a product of two rows is their cosine.
+**Terms** are weighted after BM25 (Robertson and Zaragoza, 2009): a word's frequency saturates, long texts are held
+back, rare words count more. Rows have length one, so that a product of two rows is their cosine.
+
+**Topics** are latent semantic analysis (Deerwester et al., 1990) of the terms: what occurs together in the store.
+One number of topics is too coarse for some questions and too fine for others, so several are used side by side,
+each centred on the corpus and of length one. A small store has none.
+
+**Feedback** (Rocchio, 1971) completes a phrase, which has but a few words, with what the papers nearest to it say.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
-from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, CountVectorizer, TfidfTransformer
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.preprocessing import normalize
+from sklearn.utils.extmath import randomized_svd
 
 from digest.model import Paper
+from digest.ranking.terms import terms
 
 TITLE_WEIGHT = 3  # a word in the title counts as three in the abstract
-# What every abstract says, whatever it is about.
-BOILERPLATE = frozenset(
-    """
-    abstract achieve achieved achieves achieving across address addresses approach approaches based
-    baseline baselines challenge challenges compared conduct demonstrate demonstrates different effective
-    enable enables existing experiment experiments experimental extensive framework general github high
-    https http improve improved improves improvement including introduce introduces key leverage
-    leveraging low method methods model new novel outperform outperforms paper performance present
-    presents propose proposed proposes provide provides recent result results set show shown shows
-    significant significantly simple state art study task tasks technique techniques use used uses using
-    various work www com io
-    """.split()  # noqa: SIM905
-)
-# These are boilerplate alone and content beside another word: "tool use", "language model", "state space".
-ONLY_IN_PAIRS = frozenset(
-    {"model", "use", "art", "state", "set", "task", "method", "key", "high", "low", "general", "system"}
-)
-# scikit-learn counts these as empty words; in a title they are what the paper is about.
-_CONTENT = frozenset({"fire", "interest", "cry", "mill", "bill", "thin", "thick", "system"})
-# Kana, Han and Hangul. A character of a script without spaces is a word of its own, and so is a Korean syllable, as
-# particles are written onto the word. "C++" and "F#" keep their signs.
-_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff"
-_WORD = re.compile(rf"[{_CJK}]|(?:(?![{_CJK}])[^\W_])+(?:\+\+|#)?")
+SATURATION, LENGTH = 2.0, 1.0  # BM25's k1 and b
+TOPICS = (50, 100, 200, 400)
+PAPERS_PER_TOPIC = 4  # fewer than that, and a topic is a paper
+RARE_PAIRS_FROM = 500  # papers; above, a pair of words that a single paper has is left out
+FEEDBACK = 10  # papers that complete a phrase ...
+PAPERS_PER_FEEDBACK = 100  # ... at most one for so many in the store
+SAMPLE = 2000  # papers by which to tell what likeness is usual
+BLOCK = 256  # interests at a time against the whole corpus
 Rows = sparse.csr_matrix
 
 
-class Token(NamedTuple):
-    folded: str  # what is compared
-    start: int  # where it stands in the text
-    end: int
+class Vectors(NamedTuple):
+    """Papers or interests, one a row."""
 
+    terms: Rows  # (n × vocabulary), of length one or zero
+    topics: np.ndarray  # (n × dimensions), float32, of length one or zero; no dimensions for a small store
 
-class Term(NamedTuple):
-    folded: str  # one word or two, e.g. "tool use"
-    written: str  # as it stands in the text
-    opens: bool  # a sentence, so that its capital says nothing
-
-
-def tokens(text: str) -> list[Token]:
-    """The words of a text: without case, accents and the s of a plural; hyphens divide."""
-    text = unicodedata.normalize("NFC", text)
-    return [Token(_folded(found[0]), found.start(), found.end()) for found in _WORD.finditer(text)]
-
-
-def terms(text: str) -> list[Term]:
-    """The words that say something, and the pairs of such words that stand next to each other."""
-    text = unicodedata.normalize("NFC", text)
-    kept = [token for token in tokens(text) if token.folded not in _STOP]
-    alone = (one for one in kept if one.folded not in ONLY_IN_PAIRS and not one.folded.isdigit())
-    found = [Term(one.folded, text[one.start : one.end], _opens(text, one.start)) for one in alone]
-    for first, second in pairwise(kept):
-        between = text[first.end : second.start]
-        # A stop word between two ("use of tools") still leaves them a pair; the end of a sentence does not.
-        if len(between) <= 12 and not _BREAK.search(between):
-            pair = f"{first.folded} {second.folded}"
-            found.append(Term(pair, text[first.start : second.end], _opens(text, first.start)))
-    return found
-
-
-_BREAK = re.compile(r"[.;:!?()\[\]“”\"]")
-
-
-def _opens(text: str, start: int) -> bool:
-    return text[max(0, start - 2) : start].rstrip()[-1:] in '.:!?“"('  # also where nothing stands before it
+    def take(self, rows: Sequence[int] | np.ndarray) -> Vectors:
+        return Vectors(self.terms[rows], self.topics[rows])
 
 
 class Space:
-    """A vocabulary with its weights, fitted on a corpus. Rows are sparse, float64, of length one or zero."""
+    """A vocabulary with its weights, fitted on a corpus."""
 
     def __init__(self, corpus: Sequence[Paper]) -> None:
         """Fit on `corpus`. An empty one gives a space without terms, in which every row is zero."""
         self._counter = CountVectorizer(analyzer=_as_given, lowercase=False, dtype=np.float64)
-        self._weigher = TfidfTransformer(norm="l2", smooth_idf=True, sublinear_tf=True)
         documents = [_paper_terms(paper) for paper in corpus]
         self.is_empty = not any(documents)
         if self.is_empty:
-            self.corpus: Rows = sparse.csr_matrix((len(corpus), 1))
             self.vocabulary: list[str] = [""]
+            self.corpus = Vectors(sparse.csr_matrix((len(corpus), 1)), np.zeros((len(corpus), 0), np.float32))
         else:
-            self.corpus = sparse.csr_matrix(self._weigher.fit_transform(self._counter.fit_transform(documents)))
-            self.vocabulary = list(self._counter.get_feature_names_out())
-        self.corpus.sort_indices()
-        # Shrunk where the corpus is small: the mean of ten papers is mostly those papers.
-        shrink = len(corpus) / (len(corpus) + 50)
-        self.mean = np.asarray(self.corpus.mean(axis=0)).ravel() * shrink if len(corpus) else np.zeros(1)
+            counts = sparse.csr_matrix(self._counter.fit_transform(documents))
+            counts = self._without_rare_pairs(counts)
+            self._usual_length = float(counts.sum()) / len(corpus)
+            seen = np.bincount(counts.indices, minlength=counts.shape[1])
+            self._rarity = np.log1p((len(corpus) - seen + 0.5) / (seen + 0.5))
+            rows = self._weighed(counts, self._usual_length)
+            self._axes, self._centre = self._topics_of(rows)
+            self.corpus = Vectors(rows, self._in_topics(rows, self._centre))
+        # The mean of ten papers is mostly those papers, so what is usual in a small store is only partly believed.
+        self.trust = len(corpus) / (len(corpus) + 50)
+        step = max(1, len(corpus) // SAMPLE)
+        self.sample = self.corpus.take(np.arange(0, len(corpus), step))
 
-    def papers(self, papers: Sequence[Paper]) -> Rows:
-        """A row for each paper, (papers × terms), also for those that the space was not fitted on."""
-        return self._weighed([_paper_terms(paper) for paper in papers])
+    def papers(self, papers: Sequence[Paper]) -> Vectors:
+        """Also of papers that the space was not fitted on."""
+        if self.is_empty:
+            return self._nothing(len(papers))
+        rows = self._weighed(self._counted([_paper_terms(paper) for paper in papers]), self._usual_length)
+        return Vectors(rows, self._in_topics(rows, self._centre))
 
-    def phrases(self, texts: Sequence[str]) -> Rows:
-        """A row for each text, (texts × terms); a text without a known term gives a row of zeros."""
-        return self._weighed([[term.folded for term in terms(text)] for text in texts])
+    def phrases(self, texts: Sequence[str]) -> Vectors:
+        """Phrases and sentences as they are written; one without a known term gives a row of zeros."""
+        if self.is_empty or not texts:
+            return self._nothing(len(texts))
+        rows = self._weighed(self._counted([[term.folded for term in terms(text)] for text in texts]), None)
+        # What a phrase leaves out says nothing, so it has no place relative to the centre.
+        return Vectors(rows, self._in_topics(rows, None))
 
-    def _weighed(self, documents: Sequence[Sequence[str]]) -> Rows:
-        if self.is_empty or not documents:
-            return sparse.csr_matrix((len(documents), len(self.vocabulary)))
-        rows = sparse.csr_matrix(self._weigher.transform(self._counter.transform(documents)))
+    def completed(self, phrases: Vectors) -> Vectors:
+        """Phrases with what the papers nearest to each say."""
+        number = min(FEEDBACK, self.corpus.terms.shape[0] // PAPERS_PER_FEEDBACK)
+        if not number or not phrases.terms.shape[0]:
+            return phrases
+        blocks = [
+            self._completed(phrases.take(np.arange(start, min(start + BLOCK, phrases.terms.shape[0]))), number)
+            for start in range(0, phrases.terms.shape[0], BLOCK)
+        ]
+        return Vectors(
+            sparse.csr_matrix(sparse.vstack([one.terms for one in blocks])),
+            np.concatenate([one.topics for one in blocks]),
+        )
+
+    def _completed(self, phrases: Vectors, number: int) -> Vectors:
+        near = (phrases.terms @ self.corpus.terms.T).toarray() * NEAR_TERMS + phrases.topics @ self.corpus.topics.T
+        near = np.where(phrases.terms.getnnz(axis=1)[:, None] > 0, np.clip(np.round(near, 6), 0.0, None), 0.0)
+        # Stable, so that of equals the first in the corpus's order is taken on every machine.
+        best = np.argsort(-near, axis=1, kind="stable")[:, :number]
+        weight = np.take_along_axis(near, best, axis=1)
+        weight = weight / np.maximum(weight.sum(axis=1, keepdims=True), 1e-12)
+        place = np.repeat(np.arange(len(best)), number)
+        shape = (len(best), self.corpus.terms.shape[0])
+        mixed = sparse.csr_matrix((weight.ravel(), (place, best.ravel())), shape=shape)
+        rows = sparse.csr_matrix(normalize(phrases.terms + mixed @ self.corpus.terms))
         rows.sort_indices()
-        return rows
+        return Vectors(rows, _unit(phrases.topics + mixed @ self.corpus.topics))
+
+    def _nothing(self, number: int) -> Vectors:
+        width = self.corpus.topics.shape[1]
+        return Vectors(sparse.csr_matrix((number, len(self.vocabulary))), np.zeros((number, width), np.float32))
+
+    def _without_rare_pairs(self, counts: Rows) -> Rows:
+        names = self._counter.get_feature_names_out()
+        if counts.shape[0] >= RARE_PAIRS_FROM:
+            seen = np.bincount(counts.indices, minlength=counts.shape[1])
+            kept = np.array([number > 1 or " " not in name for name, number in zip(names, seen, strict=True)])
+            self._counter = CountVectorizer(
+                analyzer=_as_given, lowercase=False, dtype=np.float64, vocabulary=names[kept]
+            )
+            counts, names = sparse.csr_matrix(counts[:, kept]), names[kept]
+        self.vocabulary = list(names)
+        return counts
+
+    def _counted(self, documents: Sequence[Sequence[str]]) -> Rows:
+        return sparse.csr_matrix(self._counter.transform(documents))
+
+    def _weighed(self, counts: Rows, usual_length: float | None) -> Rows:
+        """Counts → rows of length one; without a usual length all texts count as usually long."""
+        rows = counts.copy()
+        length = np.asarray(counts.sum(axis=1)).ravel() / usual_length if usual_length else np.ones(rows.shape[0])
+        held = SATURATION * (1 - LENGTH + LENGTH * np.repeat(length, np.diff(rows.indptr)))
+        rows.data = rows.data * (SATURATION + 1) / (rows.data + held)
+        made: Rows = sparse.csr_matrix(normalize(rows @ sparse.diags_array(self._rarity)))
+        made.sort_indices()
+        return made
+
+    def _topics_of(self, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+        """The axes of the topics, (vocabulary × most topics), and where the corpus's mean lies on them."""
+        most = max((number for number in TOPICS if number * PAPERS_PER_TOPIC <= rows.shape[0]), default=0)
+        if not most:
+            return np.zeros((rows.shape[1], 0), np.float32), np.zeros(0, np.float32)
+        _, _, axes = randomized_svd(rows.astype(np.float32), most, n_iter=4, random_state=0)
+        axes = np.ascontiguousarray(axes.T, dtype=np.float32)
+        return axes, np.asarray(rows @ axes).mean(axis=0)
+
+    def _in_topics(self, rows: Rows, centre: np.ndarray | None) -> np.ndarray:
+        placed = np.asarray(rows @ self._axes, dtype=np.float32)
+        if centre is not None:
+            placed = placed - centre.astype(np.float32)
+        numbers = [number for number in TOPICS if number <= placed.shape[1]]
+        if not numbers:
+            return placed
+        together: np.ndarray = np.concatenate([_unit(placed[:, :number]) for number in numbers], axis=1)
+        return together / np.float32(len(numbers) ** 0.5)
+
+
+NEAR_TERMS = 0.3  # the share of the words themselves in what is nearest to a phrase
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(np.divide(rows, length, out=np.zeros_like(rows), where=length > 1e-9), dtype=np.float32)
 
 
 def _paper_terms(paper: Paper) -> list[str]:
@@ -129,38 +178,3 @@ def _paper_terms(paper: Paper) -> list[str]:
 
 def _as_given(document: Iterable[str]) -> Iterable[str]:
     return document
-
-
-@lru_cache(maxsize=200_000)
-def _folded(word: str) -> str:
-    plain = fold(word)
-    if len(plain) <= 3 or plain in _NO_PLURAL:
-        return plain
-    # Only plurals: "robots" is "robot", but "robotics" is not. A singular is cut where its plural loses more than
-    # an s, so that the two meet: movies and movie, caches and cache, boxes and box.
-    if len(plain) > 4 and plain.endswith("ies"):
-        return plain[:-3] + "y"
-    if len(plain) > 4 and plain.endswith(("ie", "che", "she", "xe")):
-        return plain[:-2] + "y" if plain.endswith("ie") else plain[:-1]
-    if plain.endswith(("sses", "ches", "shes", "xes", "iases", "uses")) and len(plain) > 4:
-        return plain[:-1] if plain in _ENDS_IN_USE else plain[:-2]
-    if plain.endswith("s") and not plain.endswith(("ss", "us", "is", "ias")):
-        return plain[:-1]
-    return plain
-
-
-def fold(text: str) -> str:
-    """Without case and accents; "ø" is "o" and "ß" is "ss"."""
-    if text.isascii():
-        return text.lower()
-    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    return plain.casefold().translate(_WITHOUT_STROKES)
-
-
-_WITHOUT_STROKES = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "ı": "i", "æ": "ae", "œ": "oe", "ð": "d"})
-_NO_PLURAL = frozenset({"news", "lens"})  # "new" says nothing, "news" does
-_ENDS_IN_USE = frozenset({"uses", "causes", "houses", "clauses", "pauses", "fuses", "misuses", "reuses", "abuses"})
-
-
-_EMPTY = frozenset({*ENGLISH_STOP_WORDS, *BOILERPLATE, "s", "t"}) - _CONTENT
-_STOP = frozenset({_folded(word) for word in _EMPTY}) - ONLY_IN_PAIRS

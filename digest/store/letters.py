@@ -12,9 +12,12 @@
     deferred  → expired     the same
     ready     → suppressed  its subscriber was paused or left meanwhile; its picks become void
     deferred  → suppressed  the same
+    uncertain → ready       the operator has it sent again; from now on it is `in_doubt`
+    uncertain → sent        the operator takes it as sent
 
 Every statement that ends `sending` names the lease, so a courier that slept past its lease records nothing.
-A void pick is forgotten by memory: its paper never reached the reader.
+A void pick is forgotten by memory: its paper never reached the reader. Nobody knows that of a letter that was once
+in doubt, so its picks never become void.
 """
 
 from __future__ import annotations
@@ -27,15 +30,27 @@ import sqlalchemy as sa
 
 from digest.model import UNDELIVERED, Letter, LetterState, Outcome, Pick, Reason, Subscriber, SubscriberState
 from digest.store import papers, subscribers
-from digest.store.sql import batched, insert_ignore
+from digest.store.sql import batched, insert_new
 from digest.store.tables import letter, pick, subscriber
 
 FIRST_RETRY = timedelta(minutes=5)  # doubled with each attempt
 LAST_RETRY = timedelta(hours=4)
 
+# To the letter what the partial indexes say (`tables.WAITING`, `tables.REMEMBERED`), or these stay unused.
+_WAITING = sa.text("letter.state IN ('ready', 'deferred')")
+_REMEMBERED = sa.text("NOT pick.void")
+
 
 def write(connection: sa.Connection, edition_id: int, letters: Sequence[Letter]) -> int:
-    """Insert letters with their picks. One whose (subscriber, slot) is there is left out. How many went in."""
+    """Insert letters with their picks. One whose (subscriber, slot) is there is left out. How many went in.
+
+    A pick that repeats a paper for its subscriber raises `IntegrityError`, and undoes the whole transaction.
+    """
+    first: dict[tuple[int, date], Letter] = {}
+    for one in letters:
+        first.setdefault((one.subscriber.id, one.slot), one)
+    # In one order everywhere, so that two who write at once wait for each other in turn and never in a circle.
+    batch = [first[key] for key in sorted(first)]
     rows = [
         {
             "subscriber_id": one.subscriber.id,
@@ -50,15 +65,15 @@ def write(connection: sa.Connection, edition_id: int, letters: Sequence[Letter])
             "days": one.days,
             "created_at": one.created_at,
             "expires_at": one.expires_at,
-            "next_try_at": one.created_at,
+            "next_try_at": one.created_at if one.state is LetterState.READY else None,
             "attempts": 0,
             "file": "",
         }
-        for one in letters
+        for one in batch
     ]
-    there = existing(connection, [(one.subscriber.id, one.slot) for one in letters])
-    inserted = insert_ignore(connection, letter, [r for r in rows if (r["subscriber_id"], r["slot"]) not in there])
-    ids = existing(connection, [(one.subscriber.id, one.slot) for one in letters])
+    went_in = insert_new(connection, letter, rows, letter.c.id, letter.c.subscriber_id, letter.c.slot)
+    # Of these alone: picks must not be added to a letter that somebody else wrote for the slot at the same time.
+    ids = {(r.subscriber_id, r.slot): r.id for r in went_in}
     picks = [
         {
             "letter_id": ids[(one.subscriber.id, one.slot)],
@@ -72,14 +87,14 @@ def write(connection: sa.Connection, edition_id: int, letters: Sequence[Letter])
             "reasons": [asdict(reason) for reason in p.reasons],
             "void": False,
         }
-        for one in letters
-        if (one.subscriber.id, one.slot) not in there
+        for one in batch
+        if (one.subscriber.id, one.slot) in ids
         for place, p in enumerate(one.picks, 1)
     ]
     if picks:
         # No "ignore" here: a pick that breaks the memory's unique key must undo the whole transaction.
         connection.execute(sa.insert(pick), picks)
-    return inserted
+    return len(went_in)
 
 
 def existing(connection: sa.Connection, wanted: Iterable[tuple[int, date]]) -> dict[tuple[int, date], int]:
@@ -108,10 +123,10 @@ def memory(
         rows = connection.execute(
             sa.select(pick.c.subscriber_id, pick.c.paper_id, letter.c.slot)
             .join(letter, letter.c.id == pick.c.letter_id)
-            .where(pick.c.subscriber_id.in_(some), sa.not_(pick.c.void), letter.c.id != (without or 0))
+            .where(pick.c.subscriber_id.in_(some), _REMEMBERED, letter.c.id != (without or 0))
         )
-        for row in rows:
-            out.setdefault(row.subscriber_id, {})[row.paper_id] = row.slot
+        for subscriber_id, paper_id, slot in rows:
+            out.setdefault(subscriber_id, {})[paper_id] = slot
     return out
 
 
@@ -124,12 +139,14 @@ def claim(
     only: int | None = None,
 ) -> list[int]:
     """Take up to `limit` letters that may go out now, oldest first; their ids."""
+    state = sa.select(subscriber.c.state).where(subscriber.c.id == letter.c.subscriber_id).scalar_subquery()
     free = (
         sa.select(letter.c.id)
         .where(
-            letter.c.state.in_([LetterState.READY.value, LetterState.DEFERRED.value]),
+            _WAITING,
             letter.c.next_try_at <= now,
             letter.c.expires_at > now,
+            state == SubscriberState.ACTIVE.value,  # who was paused a moment ago gets nothing more
         )
         .order_by(letter.c.next_try_at, letter.c.id)
         .limit(limit)
@@ -154,34 +171,37 @@ def claim(
 
 def record(connection: sa.Connection, lease: str, outcomes: Mapping[int, Outcome], now: datetime) -> int:
     """Write down what became of claimed letters; how many this lease still held."""
-    recorded = 0
-    rows = connection.execute(
-        sa.select(letter.c.id, letter.c.attempts).where(
-            letter.c.id.in_(list(outcomes)),
-            letter.c.lease == lease,
-            letter.c.state == LetterState.SENDING.value,
+    attempts: dict[int, int] = {}
+    for some in batched(sorted(outcomes), 500):
+        held = connection.execute(
+            sa.select(letter.c.id, letter.c.attempts)
+            .where(letter.c.id.in_(some), letter.c.lease == lease, letter.c.state == LetterState.SENDING.value)
+            .order_by(letter.c.id)
+            .with_for_update()  # nobody takes them over between this look and the update
         )
+        attempts.update((row.id, row.attempts) for row in held)
+    if not attempts:
+        return 0
+    fields = ("state", "note", "file", "sent_at", "next_try_at")
+    statement = (
+        sa.update(letter)
+        .where(letter.c.id == sa.bindparam("of"))
+        .values(lease=None, lease_until=None, **{field: sa.bindparam(f"new_{field}") for field in fields})
     )
-    held = {row.id: row.attempts for row in rows}
-    for letter_id, outcome in outcomes.items():
-        if letter_id not in held:
-            continue
-        wait = min(FIRST_RETRY * 2 ** min(held[letter_id] - 1, 10), LAST_RETRY)
-        recorded += connection.execute(
-            sa.update(letter)
-            .where(letter.c.id == letter_id, letter.c.lease == lease, letter.c.state == LetterState.SENDING.value)
-            .values(
-                state=outcome.state.value,
-                note=outcome.reply,
-                file=outcome.where,
-                sent_at=now if outcome.state is LetterState.SENT else None,
-                next_try_at=now + wait if outcome.state is LetterState.DEFERRED else None,
-                lease=None,
-                lease_until=None,
-            )
-        ).rowcount
-    _void_picks(connection, [i for i, o in outcomes.items() if i in held and o.state is LetterState.FAILED])
-    return recorded
+    rows = [
+        {
+            "of": i,
+            "new_state": outcomes[i].state.value,
+            "new_note": outcomes[i].reply,
+            "new_file": outcomes[i].where,
+            "new_sent_at": now if outcomes[i].state is LetterState.SENT else None,
+            "new_next_try_at": now + _wait(tried) if outcomes[i].state is LetterState.DEFERRED else None,
+        }
+        for i, tried in attempts.items()
+    ]
+    connection.execute(statement, rows)
+    _void_picks(connection, [i for i in attempts if outcomes[i].state is LetterState.FAILED])
+    return len(attempts)
 
 
 def give_back(connection: sa.Connection, lease: str, ids: Sequence[int], why: str, now: datetime) -> None:
@@ -230,28 +250,27 @@ def settle(connection: sa.Connection, letter_id: int, outcome: Outcome, now: dat
             lease_until=None,
         )
     )
+    if state is LetterState.FAILED:
+        _void_picks(connection, [letter_id])
     return changed.rowcount == 1
 
 
 def expire(connection: sa.Connection, now: datetime, superseded: Iterable[tuple[int, date]] = ()) -> int:
     """Expire what can no longer leave in time, and what a newer letter of (subscriber id, slot) replaces."""
-    waiting = letter.c.state.in_([LetterState.READY.value, LetterState.DEFERRED.value])
-    stale = set(connection.execute(sa.select(letter.c.id).where(waiting, letter.c.expires_at <= now)).scalars())
+    # A row that somebody holds is being claimed, or expired, at this very moment; it is theirs.
+    waiting = sa.select(letter.c.id).where(_WAITING).with_for_update(skip_locked=True)
+    stale = set(connection.execute(waiting.where(letter.c.expires_at <= now)).scalars())
     by_slot: dict[date, list[int]] = {}
     for subscriber_id, slot in superseded:
         by_slot.setdefault(slot, []).append(subscriber_id)
     for slot, ids in by_slot.items():
         for some in batched(ids, 500):
-            stale |= set(
-                connection.execute(
-                    sa.select(letter.c.id).where(waiting, letter.c.slot < slot, letter.c.subscriber_id.in_(some))
-                ).scalars()
-            )
-    expired = 0
+            older = waiting.where(letter.c.slot < slot, letter.c.subscriber_id.in_(some))
+            stale |= set(connection.execute(older).scalars())
     for some in batched(sorted(stale), 500):
-        expired += connection.execute(
+        connection.execute(
             sa.update(letter)
-            .where(letter.c.id.in_(some), waiting)
+            .where(letter.c.id.in_(some))
             .values(
                 state=LetterState.EXPIRED.value,
                 note=sa.case(
@@ -260,30 +279,32 @@ def expire(connection: sa.Connection, now: datetime, superseded: Iterable[tuple[
                 ),
                 next_try_at=None,
             )
-        ).rowcount
+        )
         _void_picks(connection, some)
-    return expired
+    return len(stale)
 
 
 def suppress(connection: sa.Connection) -> int:
     """Hold back for good what waits for subscribers who get no letters any more."""
-    waiting = letter.c.state.in_([LetterState.READY.value, LetterState.DEFERRED.value])
+    silent = [state.value for state in SubscriberState if state is not SubscriberState.ACTIVE]
     rows = connection.execute(
         sa.select(letter.c.id, subscriber.c.state, subscriber.c.state_reason)
         .join(subscriber, subscriber.c.id == letter.c.subscriber_id)
-        .where(waiting, subscriber.c.state != SubscriberState.ACTIVE.value)
-    ).all()
-    for row in rows:
-        because = f": {row.state_reason}" if row.state_reason else ""
-        connection.execute(
-            sa.update(letter)
-            .where(letter.c.id == row.id, waiting)
-            .values(
-                state=LetterState.SUPPRESSED.value, note=f"the subscriber is {row.state}{because}", next_try_at=None
+        .where(_WAITING, subscriber.c.state.in_(silent))
+        .with_for_update(of=letter, skip_locked=True)
+    )
+    ids: dict[str, list[int]] = {}
+    for letter_id, state, reason in rows:
+        ids.setdefault(f"the subscriber is {state}" + (f": {reason}" if reason else ""), []).append(letter_id)
+    for note, noted in ids.items():
+        for some in batched(noted, 500):
+            connection.execute(
+                sa.update(letter)
+                .where(letter.c.id.in_(some))
+                .values(state=LetterState.SUPPRESSED.value, note=note, next_try_at=None)
             )
-        )
-    _void_picks(connection, [row.id for row in rows])
-    return len(rows)
+            _void_picks(connection, some)
+    return sum(map(len, ids.values()))
 
 
 def release_uncertain(connection: sa.Connection, letter_id: int, now: datetime, *, resend: bool) -> bool:
@@ -297,6 +318,7 @@ def release_uncertain(connection: sa.Connection, letter_id: int, now: datetime, 
             next_try_at=now if resend else None,
             sent_at=None if resend else now,
             expires_at=now + timedelta(hours=24) if resend else letter.c.expires_at,
+            in_doubt=True,
         )
     )
     return changed.rowcount == 1
@@ -312,9 +334,7 @@ def count_by_state(connection: sa.Connection) -> dict[str, int]:
 def next_try(connection: sa.Connection) -> datetime | None:
     """When the next waiting letter may go out."""
     return connection.execute(
-        sa.select(sa.func.min(letter.c.next_try_at)).where(
-            letter.c.state.in_([LetterState.READY.value, LetterState.DEFERRED.value])
-        )
+        sa.select(letter.c.next_try_at).where(_WAITING).order_by(letter.c.next_try_at, letter.c.id).limit(1)
     ).scalar()
 
 
@@ -329,15 +349,21 @@ def in_state(connection: sa.Connection, state: LetterState, limit: int = 1000) -
 
 def by_ids(connection: sa.Connection, ids: Sequence[int]) -> list[Letter]:
     out: list[Letter] = []
-    for some in batched(ids, 500):
+    for some in batched(sorted(ids), 500):
         out += _load(connection, letter.c.id.in_(some), order=letter.c.id.asc(), limit=len(some))
     return out
+
+
+def _wait(attempts: int) -> timedelta:
+    return min(FIRST_RETRY * (1 << min(attempts - 1, 10)), LAST_RETRY)
 
 
 def _void_picks(connection: sa.Connection, letter_ids: Sequence[int]) -> None:
     if letter_ids:
         still = sa.select(letter.c.id).where(
-            letter.c.id.in_(letter_ids), letter.c.state.in_([state.value for state in UNDELIVERED])
+            letter.c.id.in_(letter_ids),
+            letter.c.state.in_([state.value for state in UNDELIVERED]),
+            sa.not_(letter.c.in_doubt),
         )
         connection.execute(sa.update(pick).where(pick.c.letter_id.in_(still)).values(void=True))
 

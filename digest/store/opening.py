@@ -32,8 +32,14 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        with self._translated(), self.engine.connect() as connection, connection.begin():
-            yield connection
+        """One transaction that sees one moment of the store, and may not write."""
+        with self._translated(), self.engine.connect() as connection:
+            if connection.dialect.name == "postgresql":  # in SQLite's WAL every transaction sees one moment
+                connection = connection.execution_options(
+                    isolation_level="REPEATABLE READ", postgresql_readonly=True
+                )
+            with connection.begin():
+                yield connection
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
@@ -52,8 +58,11 @@ class Store:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except exc.OperationalError as error:
-            raise _explain(self.url, error) from error
+        except exc.DatabaseError as error:
+            # The bare class is SQLite's word for a damaged file. Its other subclasses are about a statement.
+            if isinstance(error, exc.OperationalError) or type(error) is exc.DatabaseError:
+                raise _explain(self.url, error) from error
+            raise
 
 
 def open_store(url: str, *, create: bool = True, lock_wait: float = LOCK_WAIT_SECONDS) -> Store:
@@ -65,7 +74,11 @@ def open_store(url: str, *, create: bool = True, lock_wait: float = LOCK_WAIT_SE
     parsed = _parse(url)
     if parsed.get_backend_name() == "sqlite" and not create:
         name = parsed.database
-        if name and name != ":memory:" and not Path(name).exists():
+        try:
+            missing = name and name != ":memory:" and not Path(name).exists()
+        except OSError as error:
+            raise StoreUnreachable(url=shown(url), detail=error.strerror or str(error)) from None
+        if missing:
             raise StoreMissing(url=shown(url))
     engine = _engine(parsed, lock_wait)
     store = Store(url, engine)
@@ -82,33 +95,46 @@ def open_store(url: str, *, create: bool = True, lock_wait: float = LOCK_WAIT_SE
 
 
 def shown(url: str) -> str:
-    """The URL as it may be printed: without its password."""
+    """The URL as it may be printed: without its password, wherever it stands."""
     try:
-        return sa.make_url(url).render_as_string(hide_password=True)
-    except exc.ArgumentError:
+        parsed = sa.make_url(url)
+    except (exc.ArgumentError, ValueError):
         return "the store"
+    hidden = dict.fromkeys((key for key in parsed.query if "password" in key.lower()), "hidden")
+    return parsed.update_query_dict(hidden).render_as_string(hide_password=True)
 
 
 def _parse(url: str) -> sa.URL:
     try:
         parsed = sa.make_url(url)
-    except exc.ArgumentError:
+    except (exc.ArgumentError, ValueError):
         raise StoreUnreachable(url=shown(url), detail="not a database URL") from None
     if parsed.drivername in ("postgresql", "postgres"):
         # The bare name would ask for psycopg2; say the driver so that nobody has to.
         parsed = parsed.set(drivername="postgresql+psycopg")
-    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+    if parsed.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
         raise StoreUnreachable(url=shown(url), detail="only sqlite:/// and postgresql:// are supported")
+    if parsed.get_backend_name() == "sqlite" and parsed.host:
+        detail = "a SQLite URL has three slashes before a relative path, and four before an absolute one"
+        raise StoreUnreachable(url=shown(url), detail=detail)
     return parsed
 
 
 def _engine(url: sa.URL, lock_wait: float) -> sa.Engine:
     if url.get_backend_name() != "sqlite":
         try:
-            return sa.create_engine(url, pool_pre_ping=True)
+            engine = sa.create_engine(url, pool_pre_ping=True)
         except ImportError as error:
             detail = f"{error}; install the extra: pip install 'digest-letter[postgresql]'"
             raise StoreUnreachable(url=shown(str(url)), detail=detail) from None
+
+        @sa.event.listens_for(engine, "connect")
+        def _bound_waiting(connection: Any, _record: Any) -> None:
+            connection.autocommit = True  # a setting made in a transaction would go with its rollback
+            connection.execute(f"SET lock_timeout = {max(1, round(lock_wait * 1000))}")
+            connection.autocommit = False
+
+        return engine
     engine = sa.create_engine(url, connect_args={"timeout": lock_wait})
 
     @sa.event.listens_for(engine, "connect")
@@ -163,9 +189,13 @@ def _bring_up_to_date(store: Store, create: bool) -> None:
         command.upgrade(config, "head")
 
 
-def _explain(url: str, error: exc.OperationalError) -> DigestError:
+# PostgreSQL's codes for: waited too long for a lock, chosen to end a deadlock, overtaken by another transaction.
+BUSY = {"55P03", "40P01", "40001"}
+
+
+def _explain(url: str, error: exc.DatabaseError) -> DigestError:
     message = _first_line(error)
-    if "database is locked" in message or "lock timeout" in message:
+    if "database is locked" in message or getattr(error.orig, "sqlstate", None) in BUSY:
         return StoreLocked(url=url)
     if "disk is full" in message:
         message = "the disk is full; make room and run the command again, nothing was changed"

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from digest.model import Entry, Link, Listing, Paper
 from digest.sources.identity import same_paper, split_key
-from digest.store.sql import batched, insert_ignore
+from digest.store.sql import batched, insert_ignore, keep_others_out
 from digest.store.tables import listing, paper, paper_key
 
 
@@ -28,6 +28,8 @@ def add(
     connection: sa.Connection, entries: Sequence[Entry], source: str, day: date, size: int, now: datetime
 ) -> Added:
     """Store the entries of one source on one day, merged by key. Adding them again changes nothing."""
+    # Two who find no key at the same moment would both store the paper.
+    keep_others_out(connection, paper)
     known_ids = _ids_by_key(connection, [key for e in entries for key in (*e.paper.keys, split_key(e.paper))])
     stored = {p.id: p for p in by_ids(connection, set(known_ids.values()))}
     fresh: list[Paper] = []  # a new paper has the id -1 - its index here until it is inserted
@@ -47,13 +49,15 @@ def add(
             new += 1
         else:
             before = stored[found]
-            after = _completed(before, entry.paper)
+            learned = tuple(key for key in keys if key not in known_ids)
+            after = replace(_completed(before, entry.paper), keys=before.keys + learned)
             if after != before:
                 stored[found] = after
                 if found < 0:
                     fresh[-1 - found] = after
                 else:
                     _update(connection, after)
+                    _insert_keys(connection, found, learned)
             if after != before or entry.paper.title != before.title:
                 merged += 1
             else:
@@ -174,3 +178,8 @@ def _insert(connection: sa.Connection, fresh: Sequence[Paper], now: datetime) ->
     keys = [{"key": key, "paper_id": i} for i, p in zip(ids, fresh, strict=True) for key in p.keys]
     insert_ignore(connection, paper_key, keys)
     return ids
+
+
+def _insert_keys(connection: sa.Connection, paper_id: int, keys: Sequence[str]) -> None:
+    """Ways to recognise a stored paper that were not known before."""
+    insert_ignore(connection, paper_key, [{"key": key, "paper_id": paper_id} for key in keys])

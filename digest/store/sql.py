@@ -12,18 +12,30 @@ from sqlalchemy.dialects import postgresql, sqlite
 T = TypeVar("T")
 
 
-def insert_ignore(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Insert the rows that break no unique key, leave the others out; how many went in."""
+def insert_new(
+    connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]], *columns: sa.Column[Any]
+) -> Sequence[sa.Row[Any]]:
+    """Insert the rows that break no unique key, leave the others out; these columns of those that went in.
+
+    What another transaction inserts meanwhile is waited for and then left out too.
+    """
     if not rows:
-        return 0
+        return []
     make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     # What is returned is what went in; a count of affected rows is not told on every driver.
-    column = next(iter(table.primary_key.columns))
-    inserted = 0
-    for some in batched(rows, 500):
-        statement = make(table).values(some).on_conflict_do_nothing().returning(column)
-        inserted += len(connection.execute(statement).all())
-    return inserted
+    return connection.execute(make(table).on_conflict_do_nothing().returning(*columns), rows).all()
+
+
+def insert_ignore(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Insert the rows that break no unique key, leave the others out; how many went in."""
+    return len(insert_new(connection, table, rows, next(iter(table.primary_key.columns))))
+
+
+def keep_others_out(connection: sa.Connection, table: sa.Table) -> None:
+    """Nobody else changes the table before this transaction ends; they may read it, and refer to its rows."""
+    if connection.dialect.name == "postgresql":  # SQLite's writer is alone anyway
+        # Row locks would not keep others from adding rows.
+        connection.execute(sa.text(f"LOCK TABLE {table.name} IN SHARE ROW EXCLUSIVE MODE"))
 
 
 def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:

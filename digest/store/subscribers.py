@@ -10,14 +10,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from digest.model import Interest, Profile, Subscriber, SubscriberState
+from digest.store.sql import batched, keep_others_out
 from digest.store.tables import subscriber
 
 
 def everyone(connection: sa.Connection, *, lock: bool = False) -> list[Subscriber]:
     """All, by handle. With `lock` nobody else changes them before this transaction ends."""
-    if lock and connection.dialect.name == "postgresql":
-        # A row lock would not keep others from adding rows. SQLite's writer is alone anyway.
-        connection.execute(sa.text("LOCK TABLE subscriber IN SHARE ROW EXCLUSIVE MODE"))
+    if lock:
+        keep_others_out(connection, subscriber)
     return _load(connection, sa.true())
 
 
@@ -38,7 +38,7 @@ def find(connection: sa.Connection, name: str) -> Subscriber | None:
 
 
 def by_ids(connection: sa.Connection, ids: Sequence[int]) -> dict[int, Subscriber]:
-    return {s.id: s for s in _load(connection, subscriber.c.id.in_(ids))} if ids else {}
+    return {s.id: s for some in batched(ids, 500) for s in _load(connection, subscriber.c.id.in_(some))}
 
 
 def add(connection: sa.Connection, new: Sequence[Subscriber]) -> None:
@@ -53,9 +53,10 @@ def update(connection: sa.Connection, changed: Subscriber) -> None:
 
 def free_names(connection: sa.Connection, ids: Sequence[int]) -> None:
     """Park the handles and addresses of these subscribers, so that two of them can swap without colliding."""
-    for one in ids:  # "~" is part of no handle and of no address without its domain
+    parked = "~" + sa.cast(subscriber.c.id, sa.Text)  # no handle holds a "~", and every address an "@"
+    for some in batched(ids, 500):
         connection.execute(
-            sa.update(subscriber).where(subscriber.c.id == one).values(handle=f"~{one}", address_key=f"~{one}")
+            sa.update(subscriber).where(subscriber.c.id.in_(some)).values(handle=parked, address_key=parked)
         )
 
 

@@ -5,11 +5,12 @@ Times are UTC and stored as such; what is only ever read back whole (authors, li
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint
+from sqlalchemy import Column, ForeignKey, Index, Integer, Table, UniqueConstraint
 
 
 class Instant(sa.types.TypeDecorator[datetime]):
@@ -32,6 +33,23 @@ class Instant(sa.types.TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+class Words(sa.types.TypeDecorator[str]):
+    """Text. NUL and halves of surrogate pairs, which PostgreSQL or both databases refuse, become U+FFFD: a strange
+    byte in a server's reply must not lose the record of the letters that were sent with it."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
+        return None if value is None else _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", value)
+
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+# As SQL, because a partial index is only used by a statement that repeats its condition to the letter.
+WAITING = sa.text("state IN ('ready', 'deferred')")
+REMEMBERED = sa.text("NOT void")
+
 metadata = sa.MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -45,19 +63,19 @@ paper = Table(
     "paper",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("title", Text, nullable=False),
-    Column("abstract", Text, nullable=False),
+    Column("title", Words, nullable=False),
+    Column("abstract", Words, nullable=False),
     Column("authors", sa.JSON, nullable=False),
     Column("links", sa.JSON, nullable=False),
-    Column("raw_title", Text, nullable=False),
-    Column("raw_abstract", Text, nullable=False),
+    Column("raw_title", Words, nullable=False),
+    Column("raw_abstract", Words, nullable=False),
     Column("added_at", Instant, nullable=False),
 )
 
 paper_key = Table(
     "paper_key",
     metadata,
-    Column("key", Text, primary_key=True),
+    Column("key", Words, primary_key=True),
     Column("paper_id", ForeignKey("paper.id"), nullable=False, index=True),
 )
 
@@ -65,7 +83,7 @@ listing = Table(
     "listing",
     metadata,
     Column("paper_id", ForeignKey("paper.id"), primary_key=True),
-    Column("source", Text, primary_key=True),  # e.g. "page:3f9a…": one saved page of one day
+    Column("source", Words, primary_key=True),  # e.g. "page:3f9a…": one saved page of one day
     Column("day", sa.Date, primary_key=True),
     Column("position", Integer, nullable=False),  # 1 is the top
     Column("size", Integer, nullable=False),  # papers listed there that day
@@ -77,15 +95,15 @@ subscriber = Table(
     "subscriber",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("handle", Text, nullable=False, unique=True),
-    Column("address", Text, nullable=False),
-    Column("address_key", Text, nullable=False, unique=True),  # case-folded: one inbox, one subscriber
-    Column("name", Text, nullable=False),
-    Column("time_zone", Text, nullable=False),
-    Column("cadence", Text, nullable=False),
+    Column("handle", Words, nullable=False, unique=True),
+    Column("address", Words, nullable=False),
+    Column("address_key", Words, nullable=False, unique=True),  # case-folded: one inbox, one subscriber
+    Column("name", Words, nullable=False),
+    Column("time_zone", Words, nullable=False),
+    Column("cadence", Words, nullable=False),
     Column("hour", Integer, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("state_reason", Text, nullable=False),
+    Column("state", Words, nullable=False),
+    Column("state_reason", Words, nullable=False),
     Column("next_due_at", Instant, nullable=False),
     Column("profile", sa.JSON, nullable=False),
     Index("ix_subscriber_due", "state", "next_due_at"),
@@ -98,7 +116,7 @@ edition = Table(
     Column("day", sa.Date, nullable=False),
     Column("window_days", Integer, nullable=False),
     Column("candidates", Integer, nullable=False),
-    Column("digest", Text, nullable=False),  # of the pool: the same pool is the same edition
+    Column("digest", Words, nullable=False),  # of the pool: the same pool is the same edition
     Column("opened_at", Instant, nullable=False),
     UniqueConstraint("day", "digest"),
 )
@@ -110,11 +128,11 @@ letter = Table(
     Column("subscriber_id", ForeignKey("subscriber.id"), nullable=False),
     Column("edition_id", ForeignKey("edition.id"), nullable=False, index=True),
     Column("slot", sa.Date, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("address", Text, nullable=False),  # where it goes, or went
-    Column("subject", Text, nullable=False),
-    Column("message_id", Text, nullable=False, unique=True),
-    Column("note", Text, nullable=False),  # why it is empty, or the last reply
+    Column("state", Words, nullable=False),
+    Column("address", Words, nullable=False),  # where it goes, or went
+    Column("subject", Words, nullable=False),
+    Column("message_id", Words, nullable=False, unique=True),
+    Column("note", Words, nullable=False),  # why it is empty, or the last reply
     Column("candidates", Integer, nullable=False),
     Column("days", Integer, nullable=False),
     Column("created_at", Instant, nullable=False),
@@ -122,11 +140,17 @@ letter = Table(
     Column("next_try_at", Instant),
     Column("sent_at", Instant),
     Column("attempts", Integer, nullable=False),
-    Column("file", Text, nullable=False),  # where a Maildir keeps it
-    Column("lease", Text),  # the token of the courier that holds it
+    Column("file", Words, nullable=False),  # where a Maildir keeps it
+    # It was once uncertain, so its papers may have reached the reader, whatever becomes of it now.
+    Column("in_doubt", sa.Boolean, nullable=False, server_default=sa.false()),
+    Column("lease", Words),  # the token of the courier that holds it
     Column("lease_until", Instant),
     UniqueConstraint("subscriber_id", "slot"),
     Index("ix_letter_queue", "state", "next_try_at"),
+    # Few letters wait, whatever the years have left behind.
+    Index("ix_letter_waiting_due", "next_try_at", "id", sqlite_where=WAITING, postgresql_where=WAITING),
+    Index("ix_letter_waiting_expiry", "expires_at", sqlite_where=WAITING, postgresql_where=WAITING),
+    Index("ix_letter_waiting_of", "subscriber_id", "slot", sqlite_where=WAITING, postgresql_where=WAITING),
 )
 
 pick = Table(
@@ -149,8 +173,8 @@ pick = Table(
         "subscriber_id",
         "paper_id",
         unique=True,
-        sqlite_where=sa.text("NOT void"),
-        postgresql_where=sa.text("NOT void"),
+        sqlite_where=REMEMBERED,
+        postgresql_where=REMEMBERED,
     ),
 )
 
@@ -160,6 +184,6 @@ run = Table(
     Column("id", Integer, primary_key=True),
     Column("started_at", Instant, nullable=False),
     Column("ended_at", Instant),
-    Column("outcome", Text, nullable=False),  # "running", "done", or what stopped it
+    Column("outcome", Words, nullable=False),  # "running", "done", or what stopped it
     Column("counts", sa.JSON, nullable=False),
 )

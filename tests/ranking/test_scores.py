@@ -12,7 +12,7 @@ from world import DAY, PAPERS, TEXTS, candidates, listed, paper, ranker, reader,
 
 from digest.model import Interest, Listing, Paper, Profile, Verdict
 from digest.ranking.ranker import Candidate, Ranker, Reader
-from digest.ranking.space import terms
+from digest.ranking.terms import terms
 from digest.ranking.trending import trending
 from digest.sources import saved_page
 

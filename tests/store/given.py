@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
 
 from digest.model import Entry, Letter, LetterState, Outcome, Paper, Pick, Reason, Subscriber
 from digest.sources.identity import title_key
@@ -98,3 +104,34 @@ def memory(store: Store, reader: Subscriber) -> dict[int, date]:
 def states(store: Store) -> dict[str, int]:
     with store.read() as connection:
         return letters.count_by_state(connection)
+
+
+@contextmanager
+def meanwhile(store: Store, act: Callable[[sa.Connection], object]) -> Iterator[None]:
+    """The body runs while another transaction has done `act` and not yet committed; it commits soon after."""
+    done, errors = threading.Event(), list[BaseException]()
+
+    def other() -> None:
+        try:
+            with store.write() as connection:
+                act(connection)
+                done.set()
+                threading.Event().wait(0.2)
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            done.set()
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    done.wait()
+    yield
+    thread.join()
+    assert not errors
+
+
+ON_POSTGRESQL_ALONE = pytest.mark.parametrize(
+    "store_url",
+    [pytest.param("postgresql", marks=[pytest.mark.postgresql, pytest.mark.xdist_group("postgresql")])],
+    indirect=True,
+)

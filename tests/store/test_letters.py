@@ -6,19 +6,23 @@ import random
 import threading
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from given import (
     DAY,
     DEFERRED,
     FAILED,
     LEASE,
     NOW,
+    ON_POSTGRESQL_ALONE,
     SENT,
     UNCERTAIN,
     add,
     claim,
     letter,
+    meanwhile,
     memory,
     of,
     paper,
@@ -31,8 +35,8 @@ from given import (
 from sqlalchemy.exc import IntegrityError
 
 from digest.model import Letter, LetterState, Outcome, Subscriber, SubscriberState
-from digest.store import letters, subscribers
-from digest.store.opening import Store
+from digest.store import editions, letters, subscribers
+from digest.store.opening import Store, open_store
 
 HOUR = timedelta(hours=1)
 
@@ -62,14 +66,48 @@ def test_a_slot_has_one_letter(store: Store, ready: list[Subscriber]) -> None:
     assert states(store) == {"ready": 3}
 
 
+def test_a_slot_that_is_given_twice_keeps_the_first(store: Store) -> None:
+    add(store, paper("Bees"), paper("Wasps"))
+    bees, wasps = stored_papers(store)
+    (alice,) = subscribe(store, "alice")
+    assert write(store, letter(alice, bees), letter(alice, wasps, message_id="<other@example.org>")) == 1
+    assert [pick.paper.title for pick in of(store, alice).picks] == ["Bees"]
+
+
+def test_two_who_write_one_slot_at_once_leave_one_letter(store: Store) -> None:
+    add(store, paper("Bees"))
+    (bees,) = stored_papers(store)
+    (alice,) = subscribe(store, "alice")
+    write(store)  # the edition is open
+    empty = replace(letter(alice), note="nothing new")
+    with meanwhile(store, lambda connection: letters.write(connection, _edition(connection), [empty])):
+        assert write(store, letter(alice, bees)) == 0
+    assert (of(store, alice).state, of(store, alice).picks) == (LetterState.EMPTY, ())
+    assert memory(store, alice) == {}
+
+
+def test_two_who_pick_one_paper_at_once_cannot_both(store: Store) -> None:
+    add(store, paper("Bees"))
+    (bees,) = stored_papers(store)
+    (alice,) = subscribe(store, "alice")
+    write(store)
+    tomorrow = letter(alice, bees, slot=DAY + timedelta(days=1))
+    with (
+        meanwhile(store, lambda connection: letters.write(connection, _edition(connection), [tomorrow])),
+        pytest.raises(IntegrityError),
+    ):
+        write(store, letter(alice, bees))
+    assert memory(store, alice) == {bees.id: tomorrow.slot}
+    assert states(store) == {"ready": 1}
+
+
 def test_the_database_itself_refuses_a_repeated_paper(store: Store, ready: list[Subscriber]) -> None:
     bees, _, ants = stored_papers(store)
     tomorrow = DAY + timedelta(days=1)
     with pytest.raises(IntegrityError):
         write(store, letter(ready[1], ants, slot=tomorrow), letter(ready[0], bees, slot=tomorrow))
-    assert states(store) == {
-        "ready": 3
-    }  # the other reader's letter is not written either: the shard is tried again
+    # The other reader's letter is not written either: the shard is tried again.
+    assert states(store) == {"ready": 3}
     assert ants.id not in memory(store, ready[1])
 
 
@@ -107,6 +145,35 @@ def test_what_may_have_arrived_is_remembered(store: Store, ready: list[Subscribe
     claim(store)
     record(store, {of(store, ready[0]).id: outcome})
     assert len(memory(store, ready[0])) == 2
+
+
+@pytest.mark.parametrize("end", ["failed", "expired", "suppressed"])
+def test_what_was_once_in_doubt_is_remembered_whatever_becomes_of_it(
+    store: Store, ready: list[Subscriber], end: str
+) -> None:
+    reader = ready[0]
+    (one, *_) = claim(store)
+    record(store, {one: UNCERTAIN})
+    with store.write() as connection:
+        assert letters.release_uncertain(connection, one, NOW, resend=True)
+    if end == "failed":
+        claim(store, "again")
+        record(store, {one: FAILED}, "again")
+    with store.write() as connection:
+        if end == "expired":
+            letters.expire(connection, NOW + 30 * HOUR)
+        if end == "suppressed":
+            subscribers.update(connection, replace(reader, state=SubscriberState.UNSUBSCRIBED))
+            letters.suppress(connection)
+    assert of(store, reader).state.value == end
+    assert len(memory(store, reader)) == 2
+
+
+def test_what_is_settled_as_failed_may_be_picked_again(store: Store, ready: list[Subscriber]) -> None:
+    (one, *_) = claim(store)
+    with store.write() as connection:
+        assert letters.settle(connection, one, FAILED, NOW + LEASE)
+    assert memory(store, ready[0]) == {}
 
 
 def test_a_claim_takes_each_letter_once_in_order_and_to_the_limit(store: Store, ready: list[Subscriber]) -> None:
@@ -149,6 +216,24 @@ def test_one_subscriber_alone(store: Store, ready: list[Subscriber]) -> None:
     assert ids == [of(store, ready[1]).id]
 
 
+def test_who_was_paused_a_moment_ago_gets_nothing(store: Store, ready: list[Subscriber]) -> None:
+    with store.write() as connection:
+        subscribers.update(connection, replace(ready[1], state=SubscriberState.PAUSED))
+    assert claim(store) == [of(store, reader).id for reader in (ready[0], ready[2])]
+
+
+@ON_POSTGRESQL_ALONE  # in SQLite the writer is alone
+def test_what_is_being_claimed_holds_nobody_up(store: Store, ready: list[Subscriber]) -> None:
+    with store.write() as connection:
+        assert len(letters.claim(connection, "slow", NOW, LEASE, 2)) == 2
+        with store.write() as other:
+            assert letters.claim(other, "fast", NOW, LEASE, 9) == [of(store, ready[2]).id]
+        with store.write() as other:
+            assert letters.expire(other, NOW + 25 * HOUR) == 0
+            assert letters.suppress(other) == 0
+    assert states(store) == {"sending": 3}
+
+
 def test_what_is_not_due_or_too_late_is_not_claimed(store: Store, ready: list[Subscriber]) -> None:
     ids = claim(store)
     record(store, dict.fromkeys(ids, DEFERRED))
@@ -173,13 +258,14 @@ def test_waiting_doubles_and_is_capped(store: Store, ready: list[Subscriber]) ->
 
 
 def test_a_courier_past_its_lease_records_nothing(store: Store, ready: list[Subscriber]) -> None:
-    (one, *_) = claim(store, "slow")
+    (one, *others) = claim(store, "slow")
     later = NOW + LEASE
     with store.write() as connection:
         assert (one, of(store, ready[0]).message_id) in letters.abandoned(connection, later)
         assert letters.settle(connection, one, UNCERTAIN, later)
         assert not letters.settle(connection, one, SENT, later)  # somebody was faster
-    assert record(store, {one: SENT}, "slow", later) == 0
+    # Of those it still holds it may speak.
+    assert record(store, dict.fromkeys([one, *others], SENT), "slow", later) == 2
     assert of(store, ready[0]).state is LetterState.UNCERTAIN
     with store.write() as connection:
         letters.give_back(connection, "slow", [one], "too late", later)
@@ -252,15 +338,52 @@ def test_what_was_recorded_can_be_read(store: Store, ready: list[Subscriber]) ->
         assert [one.id for one in letters.in_state(connection, LetterState.FAILED)] == [ids[2]]
 
 
-def test_the_accounts_add_up_whatever_happens(store: Store) -> None:
-    """A hundred random steps; after each the states add up to the letters that were written."""
-    dice = random.Random(7)
+@pytest.mark.parametrize("reply", ["550 no\x00pe", "550 \udce9", "550 日本 🐝"])
+def test_no_reply_is_too_strange_to_be_recorded(store: Store, ready: list[Subscriber], reply: str) -> None:
+    ids = claim(store)
+    outcomes = dict.fromkeys(ids, SENT) | {ids[1]: Outcome(LetterState.FAILED, reply)}
+    assert record(store, outcomes) == 3
+    assert of(store, ready[1]).note == reply.replace("\x00", "\ufffd").replace("\udce9", "\ufffd")
+    assert states(store) == {"failed": 1, "sent": 2}
+
+
+def test_the_daily_statements_read_no_table_whole(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/digest.db")
+    said: list[tuple[str, tuple[object, ...]]] = []
+    sa.event.listen(store.engine, "before_cursor_execute", lambda *call: said.append(call[2:4]))
+    plans = []
+    with store.write() as connection:
+        letters.existing(connection, [(1, DAY), (2, DAY)])
+        letters.memory(connection, [1, 2])
+        letters.memory(connection, [1, 2], without=3)
+        letters.suppress(connection)
+        letters.expire(connection, NOW, [(1, DAY), (2, DAY)])
+        letters.next_try(connection)
+        letters.abandoned(connection, NOW)
+        letters.claim(connection, "x", NOW, LEASE, 64)
+        letters.record(connection, "x", {1: SENT}, NOW)
+        letters.by_ids(connection, [1, 2])
+        asked = [one for one in said if one[0].startswith("SELECT")]
+        for statement, values in asked:
+            plans += connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).scalars("detail").all()
+    store.close()
+    assert len(asked) >= 10
+    tables = tuple(f"SCAN {name}" for name in ("letter", "pick", "subscriber", "paper"))
+    assert [plan for plan in plans if plan.startswith(tables)] == []
+
+
+@pytest.mark.parametrize("seed", [7, 8])
+def test_the_accounts_add_up_whatever_happens(store: Store, seed: int) -> None:
+    """A hundred random steps. After each the states add up to the letters that were written, and every paper that
+    may have reached its reader is remembered."""
+    dice = random.Random(seed)
+    reached: set[tuple[int, int]] = set()  # (subscriber, paper)
     readers = subscribe(store, *(f"reader{n}" for n in range(6)))
     add(store, *(paper(f"Paper {n}", f"words {n} " * 9) for n in range(60)))
     every = stored_papers(store)
     now, slot, written, leases = NOW, DAY, 0, ["a"]
     for step in range(100):
-        act = dice.choice(["write", "claim", "record", "give back", "expire", "settle", "release", "wait"])
+        act = dice.choice(["write", "claim", "record", "give back", "expire", "settle", "release", "wait", "pause"])
         with store.write() as connection:
             if act == "write":
                 slot += timedelta(days=1)
@@ -291,14 +414,23 @@ def test_the_accounts_add_up_whatever_happens(store: Store) -> None:
             elif act == "release":
                 for found in letters.in_state(connection, LetterState.UNCERTAIN):
                     letters.release_uncertain(connection, found.id, now, resend=dice.random() < 0.5)
+            elif act == "pause":
+                state = dice.choice([SubscriberState.PAUSED, SubscriberState.ACTIVE, SubscriberState.ACTIVE])
+                subscribers.update(connection, replace(dice.choice(readers), state=state))
+                letters.suppress(connection)
             else:
                 now += timedelta(hours=dice.randint(1, 8))
         assert sum(states(store).values()) == written
+        with store.read() as connection:
+            arrived = letters.in_state(connection, LetterState.SENT)
+            arrived += letters.in_state(connection, LetterState.UNCERTAIN)
+            reached |= {(one.subscriber.id, pick.paper.id) for one in arrived for pick in one.picks}
+            known = letters.memory(connection, [reader.id for reader in readers])
+        assert {pair for pair in reached if pair[1] not in known.get(pair[0], {})} == set()
+    assert reached
     assert written > 20
     assert len(states(store)) > 3
 
 
-def _edition(connection: object) -> int:
-    from digest.store import editions
-
-    return editions.open_edition(connection, DAY, 7, 60, "pool", NOW)  # type: ignore[arg-type]
+def _edition(connection: sa.Connection) -> int:
+    return editions.open_edition(connection, DAY, 7, 9, "pool", NOW)

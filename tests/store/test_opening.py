@@ -10,13 +10,29 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from given import DAY, NOW, add, paper, stored_papers, subscribe
+from given import (
+    DAY,
+    NOW,
+    ON_POSTGRESQL_ALONE,
+    add,
+    claim,
+    letter,
+    memory,
+    of,
+    paper,
+    stored_papers,
+    subscribe,
+    write,
+)
 
 from digest.errors import StoreLocked, StoreMissing, StoreNewer, StoreUnreachable
+from digest.model import Subscriber
 from digest.store import papers, subscribers
-from digest.store.opening import Store, open_store, shown
+from digest.store.opening import MIGRATIONS, Store, open_store, shown
 from digest.store.tables import metadata
 
 
@@ -64,19 +80,61 @@ def test_a_newer_store_is_refused_and_left_alone(store_url: str) -> None:
     first.close()
 
 
-def test_a_store_that_another_command_holds(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/digest.db"
-    first = open_store(url)
-    second = open_store(url, lock_wait=0.1)
+def test_a_store_of_an_earlier_digest_is_brought_up_to_date(store_url: str) -> None:
+    """What `store` opens is new; this one has lived."""
+    first = open_store(store_url)
+    add(first, paper("Bees"))
+    (alice,) = subscribe(first, "alice")
+    write(first, letter(alice, *stored_papers(first)))
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
     with first.write() as connection:
-        subscribers.add(connection, [])
-        with pytest.raises(StoreLocked, match="another digest command"), second.write():
-            pass
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0001")
+    first.close()
+    again = open_store(store_url)
+    assert of(again, alice).picks[0].paper.title == "Bees"
+    assert len(memory(again, alice)) == 1
+    assert len(claim(again)) == 1
+    again.close()
+
+
+def test_a_store_that_another_command_holds(store_url: str) -> None:
+    first = open_store(store_url)
+    second = open_store(store_url, lock_wait=0.1)
+    with first.write() as connection:
+        subscribers.everyone(connection, lock=True)
+        with pytest.raises(StoreLocked, match="another digest command"):
+            subscribe(second, "alice")
         assert stored_papers(second) == []  # reading goes on
     add(second, paper("Bees"))
     assert len(stored_papers(first)) == 1
     first.close()
     second.close()
+
+
+@ON_POSTGRESQL_ALONE  # in SQLite the writer is alone
+def test_of_two_that_wait_for_each_other_one_is_told_to_try_again(store: Store) -> None:
+    one, two = subscribe(store, "one", "two")
+    both_hold = threading.Barrier(2)
+    said: list[BaseException | None] = []
+
+    def change(first: Subscriber, second: Subscriber) -> None:
+        try:
+            with store.write() as connection:
+                subscribers.update(connection, first)
+                both_hold.wait()
+                subscribers.update(connection, second)
+            said.append(None)
+        except BaseException as error:
+            said.append(error)
+
+    threads = [threading.Thread(target=change, args=pair) for pair in ((one, two), (two, one))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(type(error).__name__ for error in said) == ["NoneType", "StoreLocked"]
 
 
 def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
@@ -109,8 +167,7 @@ def test_a_reader_sees_one_moment(store: Store) -> None:
         other = threading.Thread(target=add, args=(store, paper("Wasps")))
         other.start()
         other.join()
-        if store.engine.dialect.name == "sqlite":
-            assert len(papers.corpus(connection)) == 1
+        assert len(papers.corpus(connection)) == 1
     assert len(stored_papers(store)) == 2
 
 
@@ -126,6 +183,11 @@ def test_a_time_without_a_zone_is_refused(store: Store) -> None:
         ("mysql://localhost/x", "only sqlite"),
         ("nonsense", "not a database URL"),
         ("postgresql://digest:secret@127.0.0.1:1/digest", "cannot be opened"),
+        ("postgresql://digest@127.0.0.1:1/digest?password=secret", "cannot be opened"),
+        ("postgresql://digest:secret@127.0.0.1:port/digest", "cannot be opened"),
+        ("postgresql+asyncpg://digest:secret@127.0.0.1:1/digest", "only sqlite"),
+        ("sqlite+nonsense:///digest.db", "only sqlite"),
+        ("sqlite://digest.db", "three slashes"),
     ],
 )
 def test_a_url_that_leads_nowhere(url: str, said: str) -> None:
@@ -142,6 +204,18 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     assert file.read_bytes().startswith(b"dear diary")
 
 
+def test_a_file_that_is_damaged(tmp_path: Path) -> None:
+    file = tmp_path / "digest.db"
+    store = open_store(f"sqlite:///{file}")
+    add(store, *(paper(f"Paper {n}") for n in range(200)))
+    store.close()
+    whole = file.read_bytes()
+    page = 4096  # the first one, which names the tables, stays
+    file.write_bytes(whole[:page] + b"\xff" * (len(whole) - page))
+    with pytest.raises(StoreUnreachable, match="malformed"):
+        stored_papers(open_store(f"sqlite:///{file}"))
+
+
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(StoreUnreachable, match="unable to open"):
         open_store(f"sqlite:///{tmp_path}/nowhere/digest.db")
@@ -149,3 +223,5 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 def test_a_password_is_never_shown() -> None:
     assert "secret" not in shown("postgresql://digest:secret@localhost/digest")
+    assert "secret" not in shown("postgresql://localhost/digest?sslpassword=secret&password=secret&user=digest")
+    assert "secret" not in shown("postgresql://digest:secret@localhost:port/digest")

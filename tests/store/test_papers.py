@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from given import DAY, abstract, add, entries, paper, stored_papers
+import pytest
+from given import DAY, NOW, abstract, add, entries, meanwhile, paper, stored_papers
 
 from digest.model import Link
 from digest.store import papers
@@ -73,6 +74,43 @@ def test_a_field_is_filled_and_never_blanked(store: Store) -> None:
     assert one.authors == ("Ada Ant",)
     assert one.links == (Link("pdf", "https://x.org/a"),)
     assert one.abstract == rich.abstract
+
+
+def test_a_key_that_is_learned_later_is_known_from_then_on(store: Store) -> None:
+    add(store, paper("Bees"))
+    named = paper("Bees", keys=("arxiv:2603.00001", "title:bees"))
+    assert add(store, named, source="page:b").merged == 1
+    assert add(store, named, source="page:c").known == 1
+    renamed = paper("Honey makers", keys=("arxiv:2603.00001", "title:honeymakers"))
+    assert add(store, renamed, source="page:d").merged == 1
+    assert add(store, paper("Honey makers", "Another abstract."), source="page:e").new == 0
+    (one,) = stored_papers(store)
+    assert (one.title, set(one.keys)) == ("Bees", {"arxiv:2603.00001", "title:bees", "title:honeymakers"})
+
+
+def test_a_key_that_is_learned_on_the_same_page(store: Store) -> None:
+    named = paper("Bees", keys=("arxiv:2603.00001", "title:bees"))
+    assert add(store, paper("Bees"), named).new == 1
+    assert add(store, paper("Honey", keys=("arxiv:2603.00001",)), source="page:b").new == 0
+
+
+def test_two_who_take_one_page_at_once_store_each_paper_once(store: Store) -> None:
+    page = entries(paper("Bees"), paper("Wasps"))
+    with meanwhile(store, lambda connection: papers.add(connection, page, "page:a", DAY, 2, NOW)):
+        added = add(store, paper("Wasps"), paper("Bees"), paper("Ants"), source="page:b")
+    assert (added.new, added.known) == (1, 2)
+    assert sorted((one.title, len(one.keys)) for one in stored_papers(store)) == [
+        ("Ants", 1),
+        ("Bees", 1),
+        ("Wasps", 1),
+    ]
+
+
+@pytest.mark.parametrize("strange", ["\x00", "\ud800"])
+def test_what_no_database_can_hold_is_replaced(store: Store, strange: str) -> None:
+    added = add(store, paper("Bees", f"Bees{strange} and honey", authors=(f"Ada{strange}",)), paper("Wasps"))
+    assert added.new == 2
+    assert stored_papers(store)[0].abstract == "Bees\ufffd and honey"
 
 
 def test_within_one_page_too(store: Store) -> None:

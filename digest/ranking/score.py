@@ -83,8 +83,11 @@ def score(
 
 def _evidence(kind: InterestKind, likeness: np.ndarray, number: int) -> np.ndarray:
     """What one of `number` interests of a kind says of each candidate at full weight, 0 or more; (candidates,)."""
+    part: np.ndarray
     if kind == "phrase":
-        return np.asarray(np.square(likeness) / (likeness + FAINT) / PHRASE)
-    if kind == "author":
-        return likeness * AUTHOR
-    return likeness * ((AGAINST if kind == "disliked" else 1.0) / PAPER / number**0.5)
+        part = np.square(likeness) / (likeness + FAINT) / PHRASE
+    elif kind == "author":
+        part = likeness * AUTHOR
+    else:
+        part = likeness * ((AGAINST if kind == "disliked" else 1.0) / PAPER / number**0.5)
+    return part

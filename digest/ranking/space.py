@@ -101,10 +101,11 @@ class Space:
         )
 
     def _completed(self, phrases: Vectors, number: int) -> Vectors:
-        near = (phrases.terms @ self.corpus.terms.T).toarray() * NEAR_TERMS + phrases.topics @ self.corpus.topics.T
-        near = np.where(phrases.terms.getnnz(axis=1)[:, None] > 0, np.clip(np.round(near, 6), 0.0, None), 0.0)
-        # Stable, so that of equals the first in the corpus's order is taken on every machine.
-        best = np.argsort(-near, axis=1, kind="stable")[:, :number]
+        near = (phrases.terms @ self.corpus.terms.T).toarray().astype(np.float32) * np.float32(NEAR_TERMS)
+        near += phrases.topics @ self.corpus.topics.T
+        near[phrases.terms.getnnz(axis=1) == 0] = 0.0
+        np.clip(np.round(near, 6, out=near), 0.0, None, out=near)
+        best = np.sort(np.argpartition(-near, number - 1, axis=1)[:, :number], axis=1)
         weight = np.take_along_axis(near, best, axis=1)
         weight = weight / np.maximum(weight.sum(axis=1, keepdims=True), 1e-12)
         place = np.repeat(np.arange(len(best)), number)

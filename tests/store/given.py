@@ -125,8 +125,10 @@ def meanwhile(store: Store, act: Callable[[sa.Connection], object]) -> Iterator[
     thread = threading.Thread(target=other)
     thread.start()
     done.wait()
-    yield
-    thread.join()
+    try:
+        yield
+    finally:
+        thread.join()
     assert not errors
 
 

@@ -150,7 +150,6 @@ class _Round:
             while not (self.stop and self.stop.is_set()):
                 lease = uuid4().hex
                 with self.store.write() as connection:
-                    self.done.suppressed += letters.suppress(connection)
                     claimed = letters.claim(
                         connection, lease, self.now(), transport.patience, transport.in_flight, self.only
                     )

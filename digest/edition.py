@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from digest import clock
 from digest.config import Config
+from digest.errors import StoreLocked
 from digest.letters.mime import message_id
 from digest.letters.subject import count, subject
 from digest.model import Letter, LetterState, Listing, Pick, Subscriber, SubscriberState, Verdict
@@ -143,7 +144,7 @@ class Press:
         for attempt in range(3):
             try:
                 return self._try_shard(edition, shard, now)
-            except IntegrityError:
+            except (IntegrityError, StoreLocked):
                 # Another run wrote some of these letters at the same time. The second look sees them.
                 if attempt == 2:
                     raise

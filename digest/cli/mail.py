@@ -135,11 +135,7 @@ def _decide(which: str, *, resend: bool, said: str) -> None:
         raise typer.BadParameter(f"{which!r} is neither a number nor “all”")
     decided = 0
     with opened(load_config(), create=False) as store, store.write() as connection:
-        ids = (
-            [one.id for one in letters.in_state(connection, LetterState.UNCERTAIN)]
-            if which == "all"
-            else [int(which)]
-        )
+        ids = letters.ids_in_state(connection, LetterState.UNCERTAIN) if which == "all" else [int(which)]
         for one in ids:
             decided += letters.release_uncertain(connection, one, clock.now(), resend=resend)
     if not decided and which != "all":

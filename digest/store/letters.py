@@ -347,6 +347,10 @@ def in_state(connection: sa.Connection, state: LetterState, limit: int = 1000) -
     return _load(connection, letter.c.state == state.value, order=letter.c.id.asc(), limit=limit)
 
 
+def ids_in_state(connection: sa.Connection, state: LetterState) -> list[int]:
+    return list(connection.execute(sa.select(letter.c.id).where(letter.c.state == state.value)).scalars())
+
+
 def by_ids(connection: sa.Connection, ids: Sequence[int]) -> list[Letter]:
     out: list[Letter] = []
     for some in batched(sorted(ids), 500):

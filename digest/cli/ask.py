@@ -98,7 +98,10 @@ def why(
     limit: Annotated[int, typer.Option(help="At most so many letters, newest first.", min=1)] = 30,
     json: Json = False,
 ) -> None:
-    """What became of each of NAME's letters: sent, empty and why, failed with the server's reply."""
+    """What became of each of NAME's letters.
+
+    Sent, empty and why, or failed with the server's reply; newest first.
+    """
     config = load_config()
     with opened(config, create=False) as store:
         reader = find_subscriber(store, name)

@@ -31,7 +31,10 @@ DAYS = (date(2026, 3, 3), date(2026, 3, 4))  # a Tuesday and a Wednesday, for wh
 def demo(
     folder: Annotated[Path, typer.Argument(help="A new folder, or an old demo's.", metavar="DIR")] = Path("demo"),
 ) -> None:
-    """Take sample pages and three sample readers, write two days of letters, file them in a Maildir."""
+    """Run the main job on samples, in a new folder.
+
+    Takes sample pages and three sample readers, writes two days of letters and files them in a Maildir.
+    """
     _lay(folder)
     settings = config.load(folder)
     now = clock.now()

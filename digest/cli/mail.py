@@ -32,7 +32,10 @@ from digest.store import letters
 
 @app.command(name="test-mail", epilog="Example: digest test-mail me@example.org")
 def test_mail(address: Annotated[str, typer.Argument(help="Where to send it.", metavar="ADDRESS")]) -> None:
-    """Send one letter about nothing, the way real ones go, and explain what came of it."""
+    """Send one letter and explain what came of it.
+
+    It is about nothing, but goes the way that real ones go.
+    """
     config = load_config()
     try:
         recipient = check_address(address)
@@ -61,7 +64,7 @@ def test_mail(address: Annotated[str, typer.Argument(help="Where to send it.", m
 
 
 outbox_app = typer.Typer(
-    help="Letters that wait, or whose fate is not known.",
+    help="Letters that wait or are in doubt.",
     rich_markup_mode=None,
     invoke_without_command=True,
     epilog="Example: digest outbox --state deferred",

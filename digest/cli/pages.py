@@ -38,9 +38,10 @@ def ingest_pages(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Take saved pages of trending papers into the store. Taking a page again adds nothing.
+    """Take saved pages of trending papers into the store.
 
-    The day is --day, else the date that the page prints, in the latest year that does not lie after today.
+    Taking a page again adds nothing. The day is --day, else the date that the page prints, in the latest year that
+    does not lie after today.
     """
     config = load_config()
     now = clock.now()

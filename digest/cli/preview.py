@@ -33,9 +33,12 @@ from digest.courier import render_letter
 from digest.edition import Press
 from digest.errors import UserFileError
 from digest.letters.letter import Rendered
+from digest.letters.subject import shorten
 from digest.model import Letter, LetterState, Subscriber, Verdict
 from digest.store import letters, subscribers
 from digest.store.opening import Store
+
+WORTH_TELLING = 0.5  # points of the score
 
 
 @app.command(epilog="Example: digest preview alice --explain")
@@ -51,8 +54,9 @@ def preview(
     draft: Annotated[bool, typer.Option("--draft", help="Use the profile file as it is, applied or not.")] = False,
     json: Json = False,
 ) -> None:
-    """Render the letter that NAME would be sent next. Writes nothing to the store and sends nothing.
+    """Render the letter that NAME would be sent next.
 
+    Writes nothing to the store and sends nothing.
     A letter that is already written is shown as it stands. Without --text, --explain or --json the letter is
     written to files: into --out, by default ./preview.
     """
@@ -142,13 +146,13 @@ def _write(folder: Path, stem: str, rendered: Rendered) -> Path:
 
 
 def _show_verdicts(verdicts: Sequence[Verdict]) -> None:
-    numbers = ["score", "relevance", "trending", "likeness"]
-    made = table("", *numbers, "listed", "in or out", "title", "for", right=numbers, wide={"title": 3, "for": 2})
+    numbers = ["score", "rel.", "trend", "like"]
+    columns = ["", *numbers, "listed", "in or out", "title and what paid for it"]
+    made = table(*columns, right=numbers, wide={columns[-1]: 1})
     for one in verdicts:
         pick = one.pick
-        paid = ", ".join(
-            f"{r.text or 'popular'} {r.share:.1f}" for r in sorted(pick.reasons, key=lambda r: -r.share)
-        )
+        paid = [r for r in sorted(pick.reasons, key=lambda r: -r.share) if r.share >= WORTH_TELLING]
+        told = " · ".join(f"{shorten(r.text, 40) or 'popular'} {r.share:.1f}" for r in paid)
         row(
             made,
             "+" if one.included else "-",
@@ -158,11 +162,10 @@ def _show_verdicts(verdicts: Sequence[Verdict]) -> None:
             f"{one.redundancy:.2f}",
             pick.listed or "",
             one.why,
-            pick.paper.title,
-            paid,
+            f"{pick.paper.title} — {told}" if told else pick.paper.title,
         )
     show(made)
-    note("score 0–100; relevance, trending and likeness to an earlier pick 0–1; “for”: points of the score")
+    note("score 0–100, and the points of it that each interest paid; relevance, trending, likeness to a pick 0–1")
 
 
 def _plain(letter: Letter, rendered: Rendered | None, verdicts: Sequence[Verdict]) -> dict[str, object]:

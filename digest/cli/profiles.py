@@ -21,7 +21,7 @@ from digest.roster import Plan
 from digest.store import subscribers
 
 profiles_app = typer.Typer(
-    help="Readers are files: check them, see what would change, take them over.",
+    help="Check, compare, apply or edit profile files.",
     rich_markup_mode=None,
     no_args_is_help=True,
     epilog="Example: digest profiles apply",

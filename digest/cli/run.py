@@ -44,8 +44,9 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; change nothing.")] = False,
     json: Json = False,
 ) -> None:
-    """Do the whole edition: rank, drop what was already sent, write letters, deliver them.
+    """Write and deliver today's letters.
 
+    The whole edition: rank, drop what was already sent, write letters, deliver them.
     Writes to everyone whose cadence falls on the day; the hour is not waited for. Running it again sends nothing
     again, and delivers what is still waiting.
     """

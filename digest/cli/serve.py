@@ -12,8 +12,9 @@ from digest.courier import templates_of
 
 @app.command(epilog="Example: digest --home /srv/letters serve")
 def serve() -> None:
-    """Run until told to stop: take new pages from the inbox folder, send each letter at its reader's hour.
+    """Run until told to stop.
 
+    Takes new pages from the inbox folder and sends each letter at its reader's hour.
     SIGTERM finishes what is under way and exits with 0. A restart forgets nothing and sends nothing twice.
     """
     config = load_config()

@@ -84,7 +84,7 @@ class Ours:
             for row, (reader, interests) in enumerate(zip(readers, asked, strict=True)):
                 found = score(reader, interests, catalogue, np.zeros(len(some)))
                 # The evidence itself: relevance is the same order, but full for whoever has a thousand likes.
-                scores[row, start : start + len(some)] = sum(part for _, part in found.paid)
+                scores[row, start : start + len(some)] = found.evidence
         return scores
 
     @staticmethod

@@ -22,8 +22,11 @@ _ARXIV = re.compile(
 )
 
 
-# The share of the topics in likeness, where there are any. A phrase has few words and needs them more than a paper.
-BY_TOPICS_PHRASE, BY_TOPICS_PAPER = 0.7, 0.5
+# The share of the topics in likeness, where there are any. A few words need them more than a whole paper does; a
+# sentence or a title needs them most, as no paper has all of its words.
+TOPICS_OF_PAPER, TOPICS_OF_PHRASE, TOPICS_OF_SENTENCE = 0.5, 0.75, 0.9
+SENTENCE = 3  # words; more of them make a sentence
+LEAST = -0.02  # less likely than usual is a weak sign, never a veto
 # What words alone say is on a smaller scale: a phrase in a title gives a cosine of 0.12 to 0.28.
 WORDS_ALONE = 1.7
 
@@ -116,12 +119,12 @@ class Catalogue:
             else:
                 scale = float(usual[place].std()) / spread
                 beyond = scale * (topics[place] - trust * usual_topics[place].mean())
-                share = BY_TOPICS_PHRASE if one.kind == "phrase" else BY_TOPICS_PAPER
+                share = _share_of_topics(one)
                 likeness = (1 - share) * likeness + share * beyond
-            self._likeness[one] = np.clip(np.round(likeness, 6), 0.0, 1.0)
+            self._likeness[one] = np.clip(np.round(likeness, 6), LEAST, 1.0)
 
     def likeness(self, one: Named) -> np.ndarray:
-        """0–1 for each candidate, (candidates,)."""
+        """From LEAST to 1 for each candidate, (candidates,); 0 is what is usual."""
         return self._likeness[one]
 
     def weights(self, one: Named) -> Mapping[int, float]:
@@ -139,6 +142,12 @@ class Catalogue:
             key = f"arxiv:{found[1].lower()}" if found else text.strip().lower()
             self._rows[text] = self._row_of.get(key, None if found else self._row_of.get(title_key(text)))
         return self._rows[text]
+
+
+def _share_of_topics(one: Named) -> float:
+    if one.kind != "phrase":
+        return TOPICS_OF_PAPER
+    return TOPICS_OF_PHRASE if len(one.text.split()) <= SENTENCE else TOPICS_OF_SENTENCE
 
 
 def _title(text: str) -> str:

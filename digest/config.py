@@ -25,7 +25,11 @@ def check_zone(name: str) -> str:
 
     try:
         # Beside its zones a machine may keep copies of them under names, and with leap seconds, of its own.
-        if name not in ("", "localtime") and not name.startswith(("posix/", "right/")):
+        if (
+            name not in ("", "localtime")
+            and name not in ("posixrules", "Factory")
+            and not name.startswith(("posix/", "right/"))
+        ):
             ZoneInfo(name)
             return name
     except (KeyError, ValueError, OSError):
@@ -43,6 +47,10 @@ def check_address(address: str) -> str:
         raise ValueError("the address holds a line break — write the bare address on one line")
     if "<" in address or ">" in address:
         raise ValueError("only the bare address belongs here — put the display name under `name`")
+    if "=?" in address:
+        raise ValueError(
+            f"{address!r} holds '=?', which mail programs take for an encoded word — use another address"
+        )
     # One person on a laptop writes to me@localhost, which the library takes for a slip.
     local, at, domain = address.rpartition("@")
     on_this_machine = domain.lower() == "localhost"

@@ -28,8 +28,9 @@ from digest.errors import (
     ConfigMissing,
     DigestError,
     NotMailable,
+    NotRecorded,
     RelayUnusable,
-    StoreLocked,
+    StoreError,
     TemplateInvalid,
 )
 from digest.letters.letter import Rendered, environment, render
@@ -87,6 +88,11 @@ def render_letter(letter: Letter, config: Config, templates: jinja2.Environment 
         return render(letter, config.letter, templates or templates_of(config))
     except jinja2.TemplateError as error:
         raise _template_fault(error) from error
+    except Exception as error:
+        # `{{ letter.more + "x" }}` is a fault of the template, too, where it is not one of ours.
+        if config.letter.templates:
+            raise _template_fault(error) from error
+        raise
 
 
 def compose(letter: Letter, config: Config, templates: jinja2.Environment) -> Parcel:
@@ -148,7 +154,7 @@ class _Round:
         try:
             await self._settle(transport)
             while not (self.stop and self.stop.is_set()):
-                lease = uuid4().hex
+                lease = f"{transport.name} {uuid4().hex}"
                 with self.store.write() as connection:
                     claimed = letters.claim(
                         connection, lease, self.now(), transport.patience, transport.in_flight, self.only
@@ -165,8 +171,10 @@ class _Round:
         """Letters whose courier died: ask where that can be answered, hold the others."""
         with self.store.read() as connection:
             abandoned = letters.abandoned(connection, self.now())
-        for letter_id, message_id in abandoned:
-            outcome = await transport.settle(message_id) or Outcome(
+        for letter_id, message_id, lease in abandoned:
+            # Another place, as after a change of configuration, knows nothing of this parcel.
+            same = lease.rpartition(" ")[0] == transport.name
+            outcome = (await transport.settle(message_id) if same else None) or Outcome(
                 LetterState.UNCERTAIN,
                 "the run that was sending it ended without a word; it may or may not have left",
             )
@@ -198,17 +206,23 @@ class _Round:
                 outcomes[letter.id] = Outcome(
                     LetterState.FAILED, f"it could not be composed: {type(error).__name__}: {error}"
                 )
-        answers = await asyncio.gather(*map(transport.deliver, parcels.values()), return_exceptions=True)
-        for letter_id, answer in zip(parcels, answers, strict=True):
-            if isinstance(answer, Outcome):
-                outcomes[letter_id] = answer
-            elif isinstance(answer, RelayUnusable):
+
+        async def hand_over(letter_id: int) -> None:
+            nonlocal stopped
+            try:
+                outcomes[letter_id] = await transport.deliver(parcels[letter_id])
+            except RelayUnusable as error:
                 untouched.append(letter_id)
-                stopped = answer
-            else:  # a defect of ours, at an unknown moment: the letter may have left
-                log.error("delivery failed in an unforeseen way", exc_info=answer)
-                outcomes[letter_id] = Outcome(LetterState.UNCERTAIN, f"{type(answer).__name__}: {answer}")
-        self._record(lease, outcomes, untouched, str(stopped) if stopped else "")
+                stopped = error
+            except Exception as error:  # a defect of ours, at an unknown moment: the letter may have left
+                log.exception("delivery failed in an unforeseen way")
+                outcomes[letter_id] = Outcome(LetterState.UNCERTAIN, f"{type(error).__name__}: {error}")
+
+        try:
+            await asyncio.gather(*map(hand_over, parcels))
+        finally:
+            # Also when we are interrupted: what the relay has answered is known, and must be written down.
+            self._record(lease, outcomes, untouched, str(stopped) if stopped else "")
         for letter in chunk:
             outcome = outcomes.get(letter.id)
             if outcome:
@@ -226,19 +240,19 @@ class _Round:
                     if untouched:
                         letters.give_back(connection, lease, untouched, why, self.now())
                 break
-            except StoreLocked:
+            except StoreError as error:
                 if attempt == RECORD_TRIES - 1:
-                    raise
+                    raise NotRecorded(number=len(outcomes), detail=error) from error
                 time.sleep(1)
         if recorded < len(outcomes):
             log.warning("%d letters were taken over by another courier meanwhile", len(outcomes) - recorded)
 
 
-def _template_fault(error: jinja2.TemplateError) -> TemplateInvalid:
+def _template_fault(error: Exception) -> TemplateInvalid:
     """Name the template and the line; jinja2 gives the frames of a traceback the template's own."""
+    detail = getattr(error, "message", None) or f"{type(error).__name__}: {error}"
     if isinstance(error, jinja2.TemplateSyntaxError):
-        place = f"{error.filename or error.name}:{error.lineno}"
-    else:
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.endswith((".html", ".txt"))]
-        place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "the letter's templates"
-    return TemplateInvalid(path=place, detail=error.message or type(error).__name__)
+        return TemplateInvalid(path=f"{error.filename or error.name}:{error.lineno}", detail=detail)
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.endswith((".html", ".txt"))]
+    place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "a template of yours"
+    return TemplateInvalid(path=place, detail=detail)

@@ -160,14 +160,16 @@ class Press:
             edition_id = editions.open_edition(
                 connection, edition.day, edition.window_days, edition.candidates, edition.digest, now
             )
-            letters.write(connection, edition_id, batch)
-            subscribers.set_next_due(connection, [(r.id, _next_due(r, edition.day, now)) for r in shard])
+            inserted = letters.write(connection, edition_id, batch)
+            settled = [(r.id, _next_due(r, edition.day, now)) for r in shard if _settles(r, edition.day, now)]
+            subscribers.set_next_due(connection, settled)
         states = [letter.state for letter in batch]
+        lost = len(batch) - inserted  # another run was faster with these
         return Written(
-            ready=states.count(LetterState.READY),
+            ready=max(states.count(LetterState.READY) - lost, 0),
             empty=states.count(LetterState.EMPTY),
             failed=states.count(LetterState.FAILED),
-            already=len(shard) - len(todo),
+            already=len(shard) - len(todo) + lost,
         )
 
     def _letter(
@@ -202,21 +204,37 @@ class Press:
 def due_by_hand(everyone: Iterable[Subscriber], now: datetime, day: date | None = None) -> list[Due]:
     """Whom `digest run` writes to: each active subscriber whose cadence falls on the day (by default their own
     today; the hour is not waited for), and, without a day, whoever is owed an earlier slot."""
-    due = []
-    for reader in everyone:
-        if reader.state is not SubscriberState.ACTIVE:
-            continue
-        on = day or clock.local_day(now, reader.time_zone)
-        if clock.is_slot(reader.cadence, on):
-            due.append((reader, on))
-        elif day is None and reader.next_due_at is not None and reader.next_due_at <= now:
-            due.append((reader, clock.due_slot(reader.cadence, reader.hour, reader.time_zone, now)))
-    return due
+    return _each(everyone, lambda reader: _slot_by_hand(reader, now, day))
 
 
 def due_now(everyone: Iterable[Subscriber], now: datetime) -> list[Due]:
     """The slots that subscribers whose hour has come are owed: each the latest, never a backlog."""
-    return [(s, clock.due_slot(s.cadence, s.hour, s.time_zone, now)) for s in everyone]
+    return _each(everyone, lambda one: clock.due_slot(one.cadence, one.hour, one.time_zone, now))
+
+
+def _slot_by_hand(reader: Subscriber, now: datetime, day: date | None) -> date | None:
+    if reader.state is not SubscriberState.ACTIVE:
+        return None
+    on = day or clock.local_day(now, reader.time_zone)
+    if clock.is_slot(reader.cadence, on):
+        return on
+    if day is None and reader.next_due_at is not None and reader.next_due_at <= now:
+        return clock.due_slot(reader.cadence, reader.hour, reader.time_zone, now)
+    return None
+
+
+def _each(everyone: Iterable[Subscriber], slot_of: Callable[[Subscriber], date | None]) -> list[Due]:
+    """One whose time zone this machine does not know is left out and named; it never stops the others."""
+    due = []
+    for reader in everyone:
+        try:
+            slot = slot_of(reader)
+        except (KeyError, ValueError, OSError):
+            log.error("%s: this machine does not know the time zone %s", reader.handle, reader.time_zone)
+            continue
+        if slot is not None:
+            due.append((reader, slot))
+    return due
 
 
 def _by_slot(due: Iterable[Due]) -> dict[date, list[Subscriber]]:
@@ -231,6 +249,14 @@ def _next_due(reader: Subscriber, slot: date, now: datetime) -> datetime:
     if clock.local_day(following, reader.time_zone) == slot:  # written by hand before its hour
         following = clock.next_due_at(reader.cadence, reader.hour, reader.time_zone, following)
     return following
+
+
+def _settles(reader: Subscriber, slot: date, now: datetime) -> bool:
+    """Does a letter of this slot settle what the reader is owed? One for an older day, by hand, does not."""
+    if reader.next_due_at is None or reader.next_due_at > now:
+        return True
+    owed = clock.due_slot(reader.cadence, reader.hour, reader.time_zone, now)
+    return owed <= slot <= clock.local_day(now, reader.time_zone)
 
 
 def _choose(edition: Edition, wanted: Sequence[Reader]) -> Sequence[tuple[Pick, ...] | Exception]:
@@ -254,18 +280,13 @@ def _why_empty(edition: Edition, want: Reader) -> str:
         days = "on" if edition.window_days == 1 else f"in the {edition.window_days} days up to"
         last = f"; the newest listing before that is of {edition.newest}" if edition.newest else ""
         return f"no papers were listed {days} {edition.day}{last}"
-    verdicts = edition.ranker.explain(want)
-    below = [v for v in verdicts if v.why.startswith("below the floor")]
-    sent = sum(v.why.startswith("sent on") for v in verdicts)
-    other = len(verdicts) - len(below) - sent
-    parts = []
-    if below:
-        best = max(v.pick.score for v in below)
-        parts.append(
-            f"{count(len(below), 'paper')} below the floor of {want.profile.floor:g} (the best has {best:.1f})"
-        )
-    if sent:
-        parts.append(f"{count(sent, 'paper')} sent before")
-    if other:
-        parts.append(f"{count(other, 'paper')} muted or rated")
-    return f"nothing new among {count(len(verdicts), 'candidate')}: " + ", ".join(parts)
+    tally = edition.ranker.tally(want)
+    floor = f"below the floor of {want.profile.floor:g} (the best has {tally.best:.1f})"
+    parts = [
+        (tally.below, floor),
+        (tally.unrelated, "without anything that you asked for"),
+        (tally.sent, "sent before"),
+        (tally.kept_out, "muted or rated"),
+    ]
+    told = ", ".join(f"{count(number, 'paper')} {what}" for number, what in parts if number)
+    return f"nothing new among {count(edition.candidates, 'candidate')}: {told}"

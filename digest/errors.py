@@ -108,6 +108,11 @@ class StoreUnreachable(StoreError):
     """{url}: the store cannot be opened: {detail}. Check `[store] url` in the configuration."""
 
 
+class NotRecorded(StoreError):
+    """{number} letters got their answer, but it could not be written down: {detail} Run `digest run` again when the
+    store can be used: what can be asked is settled then, and the rest is held as uncertain, not sent again."""
+
+
 # ---- the mail
 
 

@@ -41,15 +41,16 @@ def pages_in(paths: Iterable[Path]) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for path in paths:
-        if path.is_dir():
-            inside = sorted(
-                p for p in path.iterdir() if p.is_file() and p.name[0] not in ".#" and p.name[-1] != "~"
-            )
-            found.update(dict.fromkeys(inside))
-        elif path.exists():
-            found[path] = None
-        else:
-            raise PageUnreadable(path=path, detail="no such file or folder")
+        try:
+            if path.is_dir():
+                inside = [p for p in path.iterdir() if p.is_file() and p.name[0] not in ".#" and p.name[-1] != "~"]
+                found.update(dict.fromkeys(sorted(inside)))
+            elif path.exists():
+                found[path] = None
+            else:
+                raise PageUnreadable(path=path, detail="no such file or folder")
+        except OSError as error:
+            raise PageUnreadable(path=path, detail=error.strerror or str(error)) from None
     return list(found)
 
 

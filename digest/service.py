@@ -14,7 +14,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from digest import clock
 from digest.config import Config
 from digest.edition import Press, due_now
-from digest.errors import DigestError
+from digest.errors import DigestError, StoreError
 from digest.ingest import ingest, pages_in
 from digest.model import LetterState
 from digest.run import run
@@ -97,8 +97,15 @@ class Service:
                 continue
             # A page without a year means the year in which it was saved, also when it is read again years later.
             saved = now - timedelta(seconds=max(age, 0))
-            done = ingest(self.store, path, clock.machine_day(saved), now)
             self._seen[path] = version
+            try:
+                done = ingest(self.store, path, clock.machine_day(saved), now)
+            except StoreError:
+                del self._seen[path]  # not the page's fault: it is taken with the next look
+                raise
+            except Exception:
+                log.exception("%r could not be taken", path.name)
+                continue
             if done.error:
                 log.error("%s", done.error)
                 continue

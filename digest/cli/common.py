@@ -6,6 +6,7 @@ import io
 import json
 import os
 import time
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -110,16 +111,16 @@ Day = Annotated[date | None, typer.Option("--day", parser=day_argument, metavar=
 
 def say(text: str = "") -> None:
     """The answer, on standard output."""
-    out.print(Text(text), soft_wrap=True)
+    out.print(Text(_harmless(text)), soft_wrap=True)
 
 
 def note(text: str) -> None:
     """What a person should know beside the answer, on standard error."""
-    err.print(Text(text), soft_wrap=True)
+    err.print(Text(_harmless(text)), soft_wrap=True)
 
 
 def complain(error: DigestError) -> None:
-    err.print(Text.assemble(("error: ", "bold red"), str(error)), soft_wrap=True)
+    err.print(Text.assemble(("error: ", "bold red"), _harmless(str(error))), soft_wrap=True)
 
 
 def say_json(value: Any) -> None:
@@ -142,7 +143,12 @@ def table(*columns: str, right: Sequence[str] = (), wide: Mapping[str, int] | No
 
 
 def row(made: Table, *cells: object) -> None:
-    made.add_row(*[Text(str(cell)) for cell in cells])
+    made.add_row(*[Text(_harmless(str(cell))) for cell in cells])
+
+
+def _harmless(text: str) -> str:
+    """A file's name may hold what steers a terminal."""
+    return "".join(c if c in "\n\t" or unicodedata.category(c)[0] != "C" else "\ufffd" for c in text)
 
 
 def show(made: Table) -> None:

@@ -57,6 +57,10 @@ class Maildir:
         self._in_flight = in_flight
 
     @property
+    def name(self) -> str:
+        return f"maildir:{self._folder}"
+
+    @property
     def in_flight(self) -> int:
         return self._in_flight
 

@@ -72,6 +72,10 @@ class Smtp:
         self._live: set[_Connection] = set()
 
     @property
+    def name(self) -> str:
+        return f"smtp:{self._config.host}:{self._config.port}"
+
+    @property
     def in_flight(self) -> int:
         return self._config.connections
 

@@ -23,6 +23,10 @@ class Transport(Protocol):
     """Delivers parcels, at most `in_flight` at the same time. One is opened and closed for each run."""
 
     @property
+    def name(self) -> str:
+        """Which place this is, e.g. "maildir:/srv/mail": only the same place can say what became of a parcel."""
+
+    @property
     def in_flight(self) -> int:
         """How many parcels may be under way at once; after a crash at most so many letters are uncertain."""
 

@@ -67,8 +67,9 @@ class Catalogue:
 
     def __init__(self, space: Space, corpus: Sequence[Paper], candidates: Vectors, authors: Authors) -> None:
         self._space, self._corpus, self._authors = space, corpus, authors
-        self._terms, self._topics = sparse.csc_matrix(candidates.terms.T), candidates.topics.T
-        self._sample_terms, self._sample_topics = sparse.csc_matrix(space.sample.terms.T), space.sample.topics.T
+        self._terms, self._topics = sparse.csc_matrix(candidates.terms.T), candidates.topics.astype(np.float64)
+        self._sample_terms = sparse.csc_matrix(space.sample.terms.T)
+        self._sample_topics = space.sample.topics.astype(np.float64)
         self._row_of = {key: row for row, paper in enumerate(corpus) for key in paper.keys if key != title_key("")}
         self._rows: dict[str, int | None] = {}
         self._likeness: dict[Named, np.ndarray] = {}
@@ -109,19 +110,20 @@ class Catalogue:
         trust = self._space.trust
         words = (vectors.terms @ self._terms).toarray()
         usual = (vectors.terms @ self._sample_terms).toarray()
-        topics = vectors.topics @ self._topics
-        usual_topics = vectors.topics @ self._sample_topics
         for place, one in enumerate(these):
             likeness = words[place] - trust * usual[place].mean()
-            spread = float(usual_topics[place].std()) if usual_topics.size else 0.0
+            # One product for each interest: the last bits of a larger one hang on how many there are.
+            placed = vectors.topics[place].astype(np.float64)
+            topics, usual_topics = self._topics @ placed, self._sample_topics @ placed
+            spread = float(usual_topics.std()) if placed.size else 0.0
             if spread <= 1e-9:
                 likeness = WORDS_ALONE * likeness
             else:
                 scale = float(usual[place].std()) / spread
-                beyond = scale * (topics[place] - trust * usual_topics[place].mean())
+                beyond = scale * (topics - trust * usual_topics.mean())
                 share = _share_of_topics(one)
                 likeness = (1 - share) * likeness + share * beyond
-            self._likeness[one] = np.clip(np.round(likeness, 6), LEAST, 1.0)
+            self._likeness[one] = np.clip(np.round(likeness, 9), LEAST, 1.0)
 
     def likeness(self, one: Named) -> np.ndarray:
         """From LEAST to 1 for each candidate, (candidates,); 0 is what is usual."""

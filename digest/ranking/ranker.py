@@ -37,6 +37,17 @@ class _Choice:
     out: dict[int, str]  # candidate → why it cannot be in, for those that the profile or the memory keeps out
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many candidates are out for which reason; each is counted once."""
+
+    sent: int  # in an earlier letter
+    kept_out: int  # muted, liked or disliked
+    unrelated: int  # score 0
+    below: int  # the floor
+    best: float  # the best score among those below the floor
+
+
 class Ranker:
     """The space of a corpus and the candidates of one day in it."""
 
@@ -87,6 +98,25 @@ class Ranker:
             why = choice.out.get(place) or self._why_out(choice, place, reader.profile)
             verdicts.append(Verdict(self._pick(choice.scored, place), False, why, float(nearest[place])))
         return verdicts
+
+    def tally(self, reader: Reader) -> Tally:
+        """Why candidates are out, in numbers: much cheaper than `explain`."""
+        if not self._candidates:
+            return Tally(0, 0, 0, 0, 0.0)
+        self._catalogue.learn(one for one, _ in wanted(reader.profile))
+        scores = score(reader.profile, wanted(reader.profile), self._catalogue, self._trend).score
+        out = self._kept_out(reader)
+        free = np.ones(len(scores), dtype=bool)
+        free[list(out)] = False
+        below = free & (scores > 0) & (scores < reader.profile.floor)
+        sent = sum(why.startswith("sent on") for why in out.values())
+        return Tally(
+            sent=sent,
+            kept_out=len(out) - sent,
+            unrelated=int((free & (scores <= 0)).sum()),
+            below=int(below.sum()),
+            best=float(scores[below].max(initial=0.0)),
+        )
 
     def _choose(self, reader: Reader) -> _Choice:
         profile = reader.profile

@@ -81,7 +81,7 @@ def score(
     gate = np.maximum(np.minimum(relevance / RELATED, 1.0), alone)
     points = 100 * t * trend * gate
     # Rounded, so that the order never hangs on the last bit of a sum.
-    total = np.round(np.clip(100 * (1 - t) * relevance + points, 0.0, 100.0), 9)
+    total = np.round(np.clip(100 * (1 - t) * relevance + points, 0.0, 100.0), 6)
     return Scored(total, relevance, evidence, points, tuple(paid))
 
 

@@ -20,6 +20,7 @@ from scipy import sparse
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.preprocessing import normalize
 from sklearn.utils.extmath import randomized_svd
+from threadpoolctl import threadpool_limits
 
 from digest.model import Paper
 from digest.ranking.terms import terms
@@ -101,8 +102,12 @@ class Space:
         )
 
     def _completed(self, phrases: Vectors, number: int) -> Vectors:
-        near = (phrases.terms @ self.corpus.terms.T).toarray().astype(np.float32) * np.float32(NEAR_TERMS)
-        near += phrases.topics @ self.corpus.topics.T
+        near: np.ndarray = (phrases.terms @ self.corpus.terms.T).toarray().astype(np.float32) * np.float32(
+            NEAR_TERMS
+        )
+        for place, placed in enumerate(phrases.topics):
+            # One product for each phrase: the last bits of a larger one hang on how many there are.
+            near[place] += self.corpus.topics @ placed
         near[phrases.terms.getnnz(axis=1) == 0] = 0.0
         np.clip(np.round(near, 6, out=near), 0.0, None, out=near)
         best = np.sort(np.argpartition(-near, number - 1, axis=1)[:, :number], axis=1)
@@ -149,7 +154,9 @@ class Space:
         most = max((number for number in TOPICS if number * PAPERS_PER_TOPIC <= rows.shape[0]), default=0)
         if not most:
             return np.zeros((rows.shape[1], 0), np.float32), np.zeros(0, np.float32)
-        _, _, axes = randomized_svd(rows.astype(np.float32), most, n_iter=4, random_state=0)
+        # With one thread, as the last bits of a sum hang on how many share it.
+        with threadpool_limits(limits=1, user_api="blas"):
+            _, _, axes = randomized_svd(rows.astype(np.float32), most, n_iter=4, random_state=0)
         axes = np.ascontiguousarray(axes.T, dtype=np.float32)
         return axes, np.asarray(rows @ axes).mean(axis=0)
 

@@ -220,14 +220,14 @@ def give_back(connection: sa.Connection, lease: str, ids: Sequence[int], why: st
     )
 
 
-def abandoned(connection: sa.Connection, now: datetime) -> list[tuple[int, str]]:
-    """(id, Message-ID) of letters whose courier has let its lease run out: it died, or hangs."""
+def abandoned(connection: sa.Connection, now: datetime) -> list[tuple[int, str, str]]:
+    """(id, Message-ID, lease) of letters whose courier has let its lease run out: it died, or hangs."""
     rows = connection.execute(
-        sa.select(letter.c.id, letter.c.message_id)
+        sa.select(letter.c.id, letter.c.message_id, letter.c.lease)
         .where(letter.c.state == LetterState.SENDING.value, letter.c.lease_until <= now)
         .order_by(letter.c.id)
     )
-    return [(r.id, r.message_id) for r in rows]
+    return [(r.id, r.message_id, r.lease) for r in rows]
 
 
 def settle(connection: sa.Connection, letter_id: int, outcome: Outcome, now: datetime) -> bool:

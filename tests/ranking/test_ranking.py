@@ -367,3 +367,16 @@ def test_on_real_pages_the_word_is_in_what_comes_first() -> None:
         first = chosen[0].paper  # further down there may be what is about it without the word
         assert words & {term.folded for term in terms(f"{first.title}. {first.abstract}")}
         assert chosen[0].score > 40
+
+
+def test_company_does_not_change_a_score_where_topics_are_learned() -> None:
+    """Two hundred and forty papers, so that the space has topics and phrases are completed."""
+    dice = random.Random(3)
+    words = [word for text in TEXTS.values() for word in text.split() if word.isascii()]
+    many = [paper(n, " ".join(dice.sample(words, 5)), " ".join(dice.choices(words, k=60))) for n in range(1, 241)]
+    readers = [reader(" ".join(dice.sample(words, 2)), dice.choice(words), papers=9) for _ in range(40)]
+    world = Ranker(many, candidates(many), DAY)
+    together = picks_by_id(world.choose(readers))
+    assert sum(map(len, together)) > 100
+    for one, expected in zip(readers, together, strict=True):
+        assert picks_by_id(Ranker(many, candidates(many), DAY).choose([one]))[0] == expected

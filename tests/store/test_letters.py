@@ -261,7 +261,7 @@ def test_a_courier_past_its_lease_records_nothing(store: Store, ready: list[Subs
     (one, *others) = claim(store, "slow")
     later = NOW + LEASE
     with store.write() as connection:
-        assert (one, of(store, ready[0]).message_id) in letters.abandoned(connection, later)
+        assert (one, of(store, ready[0]).message_id, "slow") in letters.abandoned(connection, later)
         assert letters.settle(connection, one, UNCERTAIN, later)
         assert not letters.settle(connection, one, SENT, later)  # somebody was faster
     # Of those it still holds it may speak.
@@ -409,7 +409,7 @@ def test_the_accounts_add_up_whatever_happens(store: Store, seed: int) -> None:
             elif act == "expire":
                 letters.expire(connection, now)
             elif act == "settle":
-                for one, _ in letters.abandoned(connection, now):
+                for one, *_ in letters.abandoned(connection, now):
                     letters.settle(connection, one, dice.choice([SENT, DEFERRED, UNCERTAIN]), now)
             elif act == "release":
                 for found in letters.in_state(connection, LetterState.UNCERTAIN):

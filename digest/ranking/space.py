@@ -102,20 +102,18 @@ class Space:
         )
 
     def _completed(self, phrases: Vectors, number: int) -> Vectors:
-        near: np.ndarray = (phrases.terms @ self.corpus.terms.T).toarray().astype(np.float32) * np.float32(
-            NEAR_TERMS
-        )
+        near = (phrases.terms @ self.corpus.terms.T).toarray().astype(np.float32) * np.float32(NEAR_TERMS)
         for place, placed in enumerate(phrases.topics):
             # One product for each phrase: the last bits of a larger one hang on how many there are.
             near[place] += self.corpus.topics @ placed
         near[phrases.terms.getnnz(axis=1) == 0] = 0.0
         np.clip(np.round(near, 6, out=near), 0.0, None, out=near)
         best = np.sort(np.argpartition(-near, number - 1, axis=1)[:, :number], axis=1)
-        weight = np.take_along_axis(near, best, axis=1)
+        weight: np.ndarray = np.take_along_axis(near, best, axis=1).astype(np.float64)
         weight = weight / np.maximum(weight.sum(axis=1, keepdims=True), 1e-12)
-        place = np.repeat(np.arange(len(best)), number)
+        row = np.repeat(np.arange(len(best)), number)
         shape = (len(best), self.corpus.terms.shape[0])
-        mixed = sparse.csr_matrix((weight.ravel(), (place, best.ravel())), shape=shape)
+        mixed = sparse.csr_matrix((weight.ravel(), (row, best.ravel())), shape=shape)
         rows = sparse.csr_matrix(normalize(phrases.terms + mixed @ self.corpus.terms))
         rows.sort_indices()
         return Vectors(rows, _unit(phrases.topics + mixed @ self.corpus.topics))

@@ -21,6 +21,7 @@ from digest.run import run
 from digest.store import letters, subscribers
 from digest.store.opening import Store, open_store
 
+LONGEST_WAIT = timedelta(minutes=15)  # between two tries of a relay that is down
 SETTLED_SECONDS = 2.0  # a page that was written to a moment ago may not be whole yet
 
 log = logging.getLogger("digest")
@@ -67,6 +68,8 @@ class Service:
     def __init__(self, store: Store, config: Config, stopping: threading.Event) -> None:
         self.store, self.config, self.stopping = store, config, stopping
         self.press = Press(store, config)
+        self._failures = 0  # runs in a row that a relay or the store stopped
+        self._quiet_until: datetime | None = None
         self._seen: dict[Path, tuple[int, int]] = {}  # page → (mtime in ns, size) when it was last taken
 
     def tick(self) -> None:
@@ -124,6 +127,8 @@ class Service:
             abandoned = letters.abandoned(connection, now)
         if not due and not abandoned and (waiting is None or waiting > now):
             return
+        if not due and self._quiet_until and now < self._quiet_until:
+            return
         ran = run(self.press, due, clock.now, stop=self.stopping)
         for letter, outcome in ran.delivered.troubles:
             log.warning(
@@ -133,5 +138,9 @@ class Service:
             "%d due: %d letters written, %d empty; %d sent",
             *(len(due), ran.written.ready, ran.written.empty, ran.delivered.counts[LetterState.SENT]),
         )
+        self._failures = self._failures + 1 if ran.delivered.stopped else 0
         if ran.delivered.stopped:
-            log.error("%s", ran.delivered.stopped)
+            # A relay that is down is not asked every minute.
+            wait = min(timedelta(minutes=2 ** min(self._failures - 1, 4)), LONGEST_WAIT)
+            self._quiet_until = now + wait
+            log.error("%s Next try in %d minutes.", ran.delivered.stopped, wait.total_seconds() // 60)

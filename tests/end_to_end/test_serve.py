@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,8 +16,10 @@ import pytest
 import sqlalchemy as sa
 from command import PAPERS, Digest
 
+from digest import clock, config
+from digest.service import Service
 from digest.store.opening import open_store
-from digest.store.tables import subscriber
+from digest.store.tables import run, subscriber
 
 PATIENCE = 60.0  # seconds; a machine under load is slow, not wrong
 
@@ -129,3 +132,26 @@ def test_a_kill_forgets_nothing_either(home: Digest, serve: Callable[[], Serving
     second.wait(lambda: second.said("1 sent"))
     assert second.terminate() == 0
     assert len(home.mails()) == 1
+
+
+def test_a_relay_that_is_down_is_not_asked_every_tick(home: Digest, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.write(
+        "config.toml",
+        '[letter]\nfrom_address = "letters@example.org"\n'
+        '[delivery]\nkind = "smtp"\n[delivery.smtp]\nhost = "127.0.0.1"\nport = 1\ntls = "none"\n',
+    )
+    drop(home, "today", PAPERS)
+    store = open_store(f"sqlite:///{home.home}/digest.db")
+    service = Service(store, config.load(home.home), threading.Event())
+    start = datetime.now(UTC).replace(microsecond=0)
+    service.take_pages()
+    due(home, start - timedelta(minutes=1))
+
+    def runs_after(minutes: float) -> int:
+        monkeypatch.setattr(clock, "now", lambda: start + timedelta(minutes=minutes))
+        service.send_letters()
+        with store.read() as connection:
+            return int(connection.execute(sa.select(sa.func.count()).select_from(run)).scalar_one())
+
+    assert [runs_after(minutes) for minutes in (0, 0.5, 1, 2, 2.5, 3, 6, 7)] == [1, 1, 2, 2, 2, 3, 3, 4]
+    store.close()

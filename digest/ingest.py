@@ -45,8 +45,10 @@ def pages_in(paths: Iterable[Path]) -> list[Path]:
             if path.is_dir():
                 inside = [p for p in path.iterdir() if p.is_file() and p.name[0] not in ".#" and p.name[-1] != "~"]
                 found.update(dict.fromkeys(sorted(inside)))
-            elif path.exists():
+            elif path.is_file():
                 found[path] = None
+            elif path.exists():  # a pipe would keep us waiting for ever
+                raise PageUnreadable(path=path, detail="it is not an ordinary file")
             else:
                 raise PageUnreadable(path=path, detail="no such file or folder")
         except OSError as error:

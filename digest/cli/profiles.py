@@ -104,13 +104,16 @@ def edit(name: Annotated[str, typer.Argument(help="The handle; a new one starts 
     # The draft lies beside the file, so that a crash of the editor loses nothing and saving it is one rename.
     draft = folder / f".{name}.toml.edit"
     folder.mkdir(parents=True, exist_ok=True)
-    draft.write_bytes(start)
+    if draft.exists() and draft.read_bytes() != start:
+        note(f"continuing with what was written last time; delete {here(draft)} to start over")
+    else:
+        draft.write_bytes(start)
     while True:
         _open_editor(draft)
         data = draft.read_bytes()
-        if data == start and path.exists():
+        if data == start:
             draft.unlink()
-            say(f"{here(path)} is unchanged")
+            say(f"{here(path)} is unchanged" if path.exists() else "nothing was changed; no profile was made")
             return
         problems = _problems(data, path, name, folder)
         if not problems:

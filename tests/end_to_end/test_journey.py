@@ -258,6 +258,25 @@ def test_edit_keeps_the_old_file_when_the_new_one_is_given_up(
     digest("profiles", "check")  # the draft is nobody's profile
 
 
+def test_edit_goes_on_with_a_draft_and_makes_nothing_of_nothing(
+    digest: Digest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest.profile("alice", "papers = 3")
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setenv("EDITOR", str(editor(digest, 'echo "nonsense" >> "$1"', "true")))
+    digest("profiles", "edit", "alice", typed="n\n", code=3)
+    digest("profiles", "edit", "alice", typed="n\n", code=3)
+    assert "nonsense" in (digest.home / "profiles/.alice.toml.edit").read_text()
+    monkeypatch.setenv("EDITOR", "true")
+    assert "no profile was made" in digest("profiles", "edit", "new").out
+    assert not (digest.home / "profiles/new.toml").exists()
+
+
+def test_a_pipe_is_no_page(digest: Digest) -> None:
+    os.mkfifo(digest.home / "pipe")
+    assert "not an ordinary file" in digest("ingest", digest.home / "pipe", code=3).err
+
+
 def test_edit_refuses_an_address_that_is_taken(digest: Digest, monkeypatch: pytest.MonkeyPatch) -> None:
     digest.profile("alice")
     digest.profile("bela")

@@ -137,6 +137,14 @@ class TemplateInvalid(UserFileError):
 # ---- names
 
 
+class UnknownPaper(DigestError):
+    """{name}: no such paper.{nearest}"""
+
+
+class AmbiguousPaper(DigestError):
+    """{name}: this is part of {number} titles. Write more of one, or its key:{candidates}"""
+
+
 class UnknownSubscriber(DigestError):
     """{name}: no such subscriber.{nearest} `digest status --subscribers` lists them."""
 

@@ -27,6 +27,12 @@ def everyone(connection: sa.Connection) -> list[tuple[int, Feedback]]:
     return _load(connection, sa.true())
 
 
+def on(connection: sa.Connection, subscriber_id: int, paper_id: int) -> Feedback | None:
+    """What this subscriber said of this paper."""
+    mine = sa.and_(feedback.c.subscriber_id == subscriber_id, feedback.c.paper_id == paper_id)
+    return next((one for _, one in _load(connection, mine)), None)
+
+
 def record(connection: sa.Connection, subscriber_id: int, rows: Iterable[Feedback]) -> int:
     """Take these verdicts; how many were new or changed.
 

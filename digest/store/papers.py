@@ -50,7 +50,7 @@ def _merge(
 ) -> tuple[list[int], Added]:
     # Two who find no key at the same moment would both store the paper.
     keep_others_out(connection, paper)
-    known_ids = _ids_by_key(connection, [key for p in papers for key in (*p.keys, split_key(p))])
+    known_ids = ids_by_key(connection, [key for p in papers for key in (*p.keys, split_key(p))])
     stored = {p.id: p for p in by_ids(connection, set(known_ids.values()))}
     # What a source says of a paper goes before what a reader's library says of it.
     unlisted = _without_listing(connection, stored) if listed else set()
@@ -98,6 +98,11 @@ def by_ids(connection: sa.Connection, ids: Iterable[int]) -> list[Paper]:
     for some in batched(sorted(set(ids)), 500):
         out += _load(connection, paper.c.id.in_(some))
     return out
+
+
+def titles(connection: sa.Connection) -> list[tuple[int, str]]:
+    """(id, title) of every stored paper, listed or not."""
+    return [(r.id, r.title) for r in connection.execute(sa.select(paper.c.id, paper.c.title).order_by(paper.c.id))]
 
 
 def corpus(connection: sa.Connection) -> list[Paper]:
@@ -149,7 +154,8 @@ def _without_listing(connection: sa.Connection, ids: Iterable[int]) -> set[int]:
     return missing
 
 
-def _ids_by_key(connection: sa.Connection, keys: Iterable[str]) -> dict[str, int]:
+def ids_by_key(connection: sa.Connection, keys: Iterable[str]) -> dict[str, int]:
+    """The ids of the papers that these keys name; a key that names none is left out."""
     out: dict[str, int] = {}
     for some in batched(sorted(set(keys)), 500):
         rows = connection.execute(sa.select(paper_key.c.key, paper_key.c.paper_id).where(paper_key.c.key.in_(some)))

@@ -81,6 +81,8 @@ def test_each_reader_has_a_verdict_of_their_own(store: Store, papers: Sequence[i
             alice: (said(papers[0]),),
             bela: (said(papers[0], "disliked"), said(papers[1], "saved")),
         }
+        assert feedback.on(connection, bela, papers[0]) == said(papers[0], "disliked")
+        assert feedback.on(connection, alice, papers[1]) is None
         assert feedback.everyone(connection) == [(who, one) for who, rows in sorted(found.items()) for one in rows]
 
 

@@ -83,6 +83,19 @@ class PageDayUnclear(PageError):
     """{path}: {detail}. Say the day with --day YYYY-MM-DD{or_year}."""
 
 
+# ---- libraries of references
+
+
+class LibraryUnreadable(DigestError):
+    """{path}: {detail}. Give BibTeX, RIS, Zotero JSON, or a list of arXiv ids, DOIs and titles, one a line."""
+
+    exit_code = 3
+
+
+class NothingImported(DigestError):
+    """{name}: nothing of {handle}'s came from a file of this name.{known}"""
+
+
 # ---- the store
 
 

@@ -126,7 +126,7 @@ class Feedback:
     source: str  # "cli", or "import:refs.bib" for what a library file says
 
 
-InterestKind = Literal["phrase", "author", "category", "liked", "disliked", "saved"]
+InterestKind = Literal["phrase", "author", "category", "liked", "disliked", "saved", "others"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +180,9 @@ class Subscriber:
 class Reason:
     """Why a paper was picked, in the reader's own words. The shares of all of a pick's reasons sum to its score."""
 
-    kind: Literal["phrase", "author", "category", "liked", "saved", "trending"]
-    text: str  # the interest as the reader wrote it; empty for trending
+    # "others" is what readers with like likes say; "more" sums up the reasons that there is no room for.
+    kind: Literal["phrase", "author", "category", "liked", "saved", "others", "more", "trending"]
+    text: str  # the interest as the reader wrote it; for "more" how many there are; else empty
     terms: tuple[str, ...] = ()  # the words that matched, heaviest first
     share: float = 0.0  # points of the score
 

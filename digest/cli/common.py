@@ -23,7 +23,7 @@ from rich.text import Text
 from digest import __version__, config, tomlfile
 from digest.config import Config
 from digest.errors import DigestError, UnknownSubscriber
-from digest.model import Letter, Subscriber
+from digest.model import Letter, Reason, Subscriber
 from digest.store import subscribers
 from digest.store.opening import Store, open_store
 
@@ -216,9 +216,21 @@ def reason_words(letter: Letter, place: int = 0) -> str:
     if not reasons:
         return ""
     first = reasons[0]
-    return {"trending": "popular", "author": f"by {first.text}", "liked": f"like “{first.text}”"}.get(
-        first.kind, f"“{first.text}”"
-    )
+    return words_of(first)
+
+
+def words_of(reason: Reason) -> str:
+    """A reason in a few words."""
+    told = {
+        "trending": "popular",
+        "others": "readers like you",
+        "more": f"{reason.text} more",
+        "author": f"by {reason.text}",
+        "category": f"in {reason.text}",
+        "liked": f"like “{reason.text}”",
+        "saved": f"like “{reason.text}”",
+    }
+    return told.get(reason.kind, f"“{reason.text}”")
 
 
 @contextmanager

@@ -297,10 +297,16 @@ def _why(reason: Reason, listed: date | None, slot: date) -> WhyView:
     words = shorten(clean_words(reason.text), 160)
     if reason.kind == "author":
         return WhyView("By ", words, ", whom you follow")
+    if reason.kind == "category":
+        return WhyView("In ", words, ", which you follow")
+    if reason.kind == "others":
+        return WhyView("Readers who like what you like would like it")
+    if reason.kind == "more":
+        return WhyView(f"And {count(int(reason.text), 'other interest')} of yours")
     terms = [term for term in map(clean_words, reason.terms[:TERMS_SHOWN]) if term]
     # “tool use”: tool, use — says nothing twice.
     repeated = set(" ".join(terms).casefold().split()) == set(re.findall(r"\w+", words.casefold()))
-    verb = "liked" if reason.kind == "liked" else "follow"
+    verb = reason.kind if reason.kind in ("liked", "saved") else "follow"
     return WhyView(f"Because you {verb} “", words, "”", "" if repeated else shorten(", ".join(terms), 120))
 
 

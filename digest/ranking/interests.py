@@ -4,38 +4,34 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
 
-from digest.model import Interest, InterestKind, Paper, Profile
+from digest.model import Feedback, Interest, InterestKind, Paper, Profile
 from digest.ranking.space import Space, Vectors
 from digest.ranking.terms import fold, tokens
-from digest.sources.identity import title_key
-
-_ARXIV = re.compile(
-    r"(?:https?://)?(?:(?:www\.|export\.)?arxiv\.org/(?:abs|pdf|html)/|huggingface\.co/papers/|arxiv:\s*)?"
-    r"([a-z-]+(?:\.[a-z]{2})?/\d{7}|\d{4}\.\d{4,5})(?:v\d+)?(?:\.pdf)?/?",
-    re.IGNORECASE,
-)
-
+from digest.sources.identity import paper_key, title_key
 
 # The share of the topics in likeness, where there are any. A few words need them more than a whole paper does; a
 # sentence or a title needs them most, as no paper has all of its words.
-TOPICS_OF_PAPER, TOPICS_OF_PHRASE, TOPICS_OF_SENTENCE = 0.5, 0.75, 0.9
+TOPICS_OF_PAPER, TOPICS_OF_PHRASE, TOPICS_OF_SENTENCE = 0.57, 0.75, 0.9
 SENTENCE = 3  # words; more of them make a sentence
 LEAST = -0.02  # less likely than usual is a weak sign, never a veto
 # What words alone say is on a smaller scale: a phrase in a title gives a cosine of 0.12 to 0.28.
 WORDS_ALONE = 1.7
+BLOCK = 256  # interests at a time
+PAPER_KINDS: tuple[InterestKind, ...] = ("liked", "saved", "disliked")
 
 
 class Named(NamedTuple):
     """An interest without its weight: what readers can share."""
 
     kind: InterestKind
-    text: str
+    text: str  # of a stored paper: "id:" and its id
 
 
 def wanted(profile: Profile) -> list[tuple[Named, float]]:
@@ -46,6 +42,7 @@ def wanted(profile: Profile) -> list[tuple[Named, float]]:
     every = [
         *profile.interests,
         *(Interest(text, kind="author") for text in profile.authors),
+        *(Interest(text, kind="category") for text in profile.categories),
         *(Interest(text, kind="liked") for text in profile.liked),
         *(Interest(text, kind="disliked") for text in profile.disliked),
     ]
@@ -65,36 +62,99 @@ def _ignoring_spelling(text: str) -> str:
 class Catalogue:
     """The interests of an edition's readers and their likeness to its candidates; grows as readers come."""
 
-    def __init__(self, space: Space, corpus: Sequence[Paper], candidates: Vectors, authors: Authors) -> None:
-        self._space, self._corpus, self._authors = space, corpus, authors
-        self._terms, self._topics = sparse.csc_matrix(candidates.terms.T), candidates.topics.astype(np.float64)
+    def __init__(
+        self, space: Space, corpus: Sequence[Paper], candidates: Sequence[Paper], vectors: Vectors
+    ) -> None:
+        """`corpus` is what the space was fitted on, in its order; `vectors` are those of the candidates."""
+        self._space, self._authors = space, Authors(candidates)
+        self._categories = [tuple(one.casefold() for one in paper.categories) for paper in candidates]
+        self._terms, self._topics = sparse.csc_matrix(vectors.terms.T), vectors.topics.T.astype(np.float64)
         self._sample_terms = sparse.csc_matrix(space.sample.terms.T)
-        self._sample_topics = space.sample.topics.astype(np.float64)
-        self._row_of = {key: row for row, paper in enumerate(corpus) for key in paper.keys if key != title_key("")}
-        self._rows: dict[str, int | None] = {}
+        self._sample_topics = space.sample.topics.T.astype(np.float64)
+        self._papers: list[Paper] = []
+        self._known = [space.corpus]  # what the space says of them, in that order
+        self._row_of: dict[str, int] = {}
+        self._register(corpus)
+        self._number = len(candidates)
         self._likeness: dict[Named, np.ndarray] = {}
         self._weights: dict[Named, dict[int, float]] = {}
         self.told: dict[tuple[Named, int], tuple[str, ...]] = {}  # matched words, found once for all readers
         self.written: dict[int, dict[str, str]] = {}  # candidate → its terms as people write them, once picked
 
+    def acquaint(self, papers: Iterable[Paper]) -> None:
+        """Make papers known that the space was not fitted on, so that readers may have liked them."""
+        new = [paper for paper in papers if f"id:{paper.id}" not in self._row_of]
+        if new:
+            self._known.append(self._space.papers(new))
+            self._register(new)
+
+    def _register(self, papers: Sequence[Paper]) -> None:
+        for row, paper in enumerate(papers, len(self._papers)):
+            self._row_of[f"id:{paper.id}"] = row
+            for key in paper.keys:
+                self._row_of.setdefault(key, row)
+        self._papers += papers
+        self._row_of.pop(title_key(""), None)
+
+    def asked(
+        self, profile: Profile, feedback: Sequence[Feedback], day: date, half_life_days: float
+    ) -> list[tuple[Named, float]]:
+        """What a reader asks for, with weights: the profile's interests and what the reader said of papers.
+
+        A verdict fades to one half in `half_life_days`. One that is in the profile has no date and does not fade;
+        where the two differ, the verdict with a date counts.
+        """
+        found: dict[Named, float] = {}
+        for one, weight in wanted(profile):
+            found[self._stored(one)] = weight
+        for said in feedback:
+            text = f"id:{said.paper_id}"
+            for kind in PAPER_KINDS:
+                found.pop(Named(kind, text), None)
+            age = max((day - said.at.date()).days, 0)
+            found[Named(said.kind, text)] = 2.0 ** (-age / half_life_days)
+        return list(found.items())
+
+    def _stored(self, one: Named) -> Named:
+        paper = self.paper(one) if one.kind in PAPER_KINDS else None
+        return one if paper is None else Named(one.kind, f"id:{paper.id}")
+
     def learn(self, interests: Iterable[Named]) -> None:
         """Score those that are new, all in one product S = A·Pᵀ. A row's figures do not depend on its company."""
         new = [one for one in dict.fromkeys(interests) if one not in self._likeness]
+        stored: list[tuple[Named, int]] = []
+        read: list[Named] = []
         for one in new:
             if one.kind == "author":
                 self._likeness[one] = self._authors.matching(one.text)
-        row_of = {one: self._row(one.text) for one in new if one.kind in ("liked", "disliked")}
-        stored = [(one, row) for one, row in row_of.items() if row is not None]
-        read = [one for one in new if one.kind != "author" and row_of.get(one) is None]
-        texts = [one.text if one.kind == "phrase" else _title(one.text) for one in read]
-        asked = self._space.phrases(texts)
-        self._remember(read, asked.terms)
+            elif one.kind == "category":
+                self._likeness[one] = self._in_category(one.text)
+            elif one.kind in PAPER_KINDS and (row := self._row(one.text)) is not None:
+                stored.append((one, row))
+            else:
+                read.append(one)
+        asked = self._space.phrases([one.text if one.kind == "phrase" else _title(one.text) for one in read])
+        self._remember(read, asked)
         self._score(read, self._space.completed(asked))
-        liked = self._space.corpus.take([row for _, row in stored])
-        self._remember([one for one, _ in stored], liked.terms)
+        liked = self._take([row for _, row in stored])
+        self._remember([one for one, _ in stored], liked)
         self._score([one for one, _ in stored], liked)
 
-    def _remember(self, these: Sequence[Named], matrix: sparse.csr_matrix) -> None:
+    def _take(self, rows: Sequence[int]) -> Vectors:
+        """Vectors of known papers, in the order of `rows`."""
+        starts = np.cumsum([0] + [known.terms.shape[0] for known in self._known])
+        part_of = np.searchsorted(starts, rows, side="right") - 1
+        parts, order = [], []
+        for number, known in enumerate(self._known):
+            mine = np.flatnonzero(part_of == number)
+            parts.append(known.take(np.asarray(rows, dtype=np.intp)[mine] - starts[number]))
+            order.append(mine)
+        back = np.argsort(np.concatenate(order), kind="stable")
+        terms = sparse.csr_matrix(sparse.vstack([one.terms for one in parts]))
+        return Vectors(terms[back], np.concatenate([one.topics for one in parts])[back])
+
+    def _remember(self, these: Sequence[Named], vectors: Vectors) -> None:
+        matrix = vectors.terms
         for place, one in enumerate(these):
             row = slice(matrix.indptr[place], matrix.indptr[place + 1])
             self._weights[one] = dict(zip(matrix.indices[row].tolist(), matrix.data[row].tolist(), strict=True))
@@ -105,25 +165,34 @@ class Catalogue:
         The two are on different scales, and how different hangs on the interest. So topics are brought to the scale
         of words by what is usual in the corpus, and only what is beyond the usual counts.
         """
-        if not these:
-            return
-        trust = self._space.trust
-        words = (vectors.terms @ self._terms).toarray()
-        usual = (vectors.terms @ self._sample_terms).toarray()
-        for place, one in enumerate(these):
-            likeness = words[place] - trust * usual[place].mean()
-            # One product for each interest: the last bits of a larger one hang on how many there are.
-            placed = vectors.topics[place].astype(np.float64)
-            topics, usual_topics = self._topics @ placed, self._sample_topics @ placed
-            spread = float(usual_topics.std()) if placed.size else 0.0
-            if spread <= 1e-9:
-                likeness = WORDS_ALONE * likeness
-            else:
-                scale = float(usual[place].std()) / spread
-                beyond = scale * (topics - trust * usual_topics.mean())
-                share = _share_of_topics(one)
-                likeness = (1 - share) * likeness + share * beyond
-            self._likeness[one] = np.clip(np.round(likeness, 9), LEAST, 1.0)
+        for start in range(0, len(these), BLOCK):
+            some = these[start : start + BLOCK]
+            part = vectors.take(np.arange(start, start + len(some)))
+            words, usual = (part.terms @ self._terms).toarray(), (part.terms @ self._sample_terms).toarray()
+            likeness = words - self._space.trust * usual.mean(axis=1, keepdims=True)
+            placed = part.topics.astype(np.float64)
+            # Exact sums, so neither their order nor their company shows: see `Topics.placed`.
+            topics, usual_topics = placed @ self._topics, placed @ self._sample_topics
+            spread = usual_topics.std(axis=1, keepdims=True) if placed.size else np.zeros((len(some), 1))
+            scale = np.divide(
+                usual.std(axis=1, keepdims=True), spread, out=np.zeros_like(spread), where=spread > 1e-9
+            )
+            beyond = scale * (topics - self._space.trust * usual_topics.mean(axis=1, keepdims=True))
+            share = np.array([_share_of_topics(one) for one in some])[:, None]
+            found = np.where(spread > 1e-9, (1 - share) * likeness + share * beyond, WORDS_ALONE * likeness)
+            found = np.clip(np.round(found, 9), LEAST, 1.0)
+            self._likeness.update(zip(some, found, strict=True))
+
+    def _in_category(self, name: str) -> np.ndarray:
+        """1 for each candidate in this category, else 0; "stat.*" is all of stat."""
+        name = name.casefold()
+        start = name.removesuffix("*") if name.endswith("*") else None
+        return np.array(
+            [
+                float(any(one == name or (start is not None and one.startswith(start)) for one in mine))
+                for mine in self._categories
+            ]
+        )
 
     def likeness(self, one: Named) -> np.ndarray:
         """From LEAST to 1 for each candidate, (candidates,); 0 is what is usual."""
@@ -133,17 +202,21 @@ class Catalogue:
         """Its row of the space as column → weight; empty for an author."""
         return self._weights.get(one, {})
 
-    def paper(self, text: str) -> Paper | None:
-        """The stored paper that a title or an arXiv id means."""
-        row = self._row(text)
-        return None if row is None else self._corpus[row]
+    def paper(self, one: Named) -> Paper | None:
+        """The known paper that an interest in a paper means."""
+        row = self._row(one.text)
+        return None if row is None else self._papers[row]
+
+    def row(self, one: Named) -> int | None:
+        """The row of the corpus that an interest in a paper means."""
+        row = self._row(one.text)
+        return row if row is not None and row < self._known[0].terms.shape[0] else None
 
     def _row(self, text: str) -> int | None:
-        if text not in self._rows:
-            found = _ARXIV.fullmatch(text.strip())
-            key = f"arxiv:{found[1].lower()}" if found else text.strip().lower()
-            self._rows[text] = self._row_of.get(key, None if found else self._row_of.get(title_key(text)))
-        return self._rows[text]
+        if text in self._row_of:
+            return self._row_of[text]
+        key = paper_key(text)
+        return self._row_of.get(key or title_key(text))
 
 
 def _share_of_topics(one: Named) -> float:
@@ -153,8 +226,8 @@ def _share_of_topics(one: Named) -> float:
 
 
 def _title(text: str) -> str:
-    """What there is to read of a paper that is not stored: its title, but nothing of an arXiv id."""
-    return "" if _ARXIV.fullmatch(text.strip()) else text
+    """What there is to read of a paper that is not stored: its title, but nothing of an identifier."""
+    return "" if paper_key(text) or text.startswith("id:") else text
 
 
 class Authors:

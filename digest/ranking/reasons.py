@@ -7,41 +7,64 @@ from collections.abc import Sequence
 from scipy import sparse
 
 from digest.model import Paper, Reason
-from digest.ranking.interests import Catalogue, Named
-from digest.ranking.score import Scored
+from digest.ranking.interests import PAPER_KINDS, Catalogue, Named
+from digest.ranking.score import OTHERS
 from digest.ranking.terms import terms
 
+MOST = 3  # reasons of one pick; where there are more, the last one sums up the rest and tells how many they are
 MOST_TERMS = 5
+LEAST_POINTS = 1e-9
 
 
 def reasons(
-    scored: Scored,
+    score: float,
+    popular: float,
+    parts: Sequence[tuple[Named, float]],
+    others: float,
     place: int,
     paper: Paper,
     rows: sparse.csr_matrix,
     catalogue: Catalogue,
     vocabulary: Sequence[str],
 ) -> tuple[Reason, ...]:
-    """The reasons of the candidate at `place` of `rows`, (candidates × terms); the weightiest first."""
-    whole = float(scored.score[place])
-    popular = min(float(scored.trending_points[place]), whole)
-    likeness = [(one, float(part[place])) for one, part in scored.paid]
-    total = sum(part for _, part in likeness)
-    found = []
-    if total > 0 and whole > popular:
-        for one, part in likeness:
-            if part <= 0:
-                continue
-            liked = catalogue.paper(one.text) if one.kind == "liked" else None
-            text = liked.title if liked else one.text
-            kind = one.kind if one.kind in ("phrase", "liked") else "author"
-            if (one, place) not in catalogue.told:
-                catalogue.told[one, place] = _terms(one, place, paper, rows, catalogue, vocabulary)
-            words = catalogue.told[one, place]
-            found.append(Reason(kind, text, words, (whole - popular) * part / total))
-    if popular > 0 or (whole > 0 and not found):
-        found.append(Reason("trending", "", (), max(whole - sum(reason.share for reason in found), 0.0)))
-    return tuple(sorted(found, key=lambda reason: (-round(reason.share, 9), reason.kind, reason.text)))
+    """The reasons of the candidate at `place` of `rows`, (candidates × terms); the weightiest first.
+
+    `popular` are the points that trending gave, `parts` the evidence of each interest and `others` that of other
+    readers: these divide the rest of the score among them, in proportion.
+    """
+    found = [(part, one) for one, part in parts if part > 0]
+    if others > 0:
+        found.append((others, OTHERS))
+    total = sum(part for part, _ in found)
+    points = (score - min(popular, score)) / total if total > 0 else 0.0
+    popular = min(popular, score) if points > 0 else score
+    room = MOST - (popular > LEAST_POINTS)
+    found.sort(key=lambda one: (-round(one[0], 9), one[1]))
+    kept = found if len(found) <= room else found[: room - 1]
+    if len(kept) == 1 < len(found) and kept[0][1] == OTHERS:
+        kept = found[1:2]  # a reader is told of an interest of their own
+    left = [one for one in found if one not in kept]
+    told = [_reason(one, points * part, place, paper, rows, catalogue, vocabulary) for part, one in kept if points]
+    if left and points:
+        told.append(Reason("more", str(len(left)), (), points * sum(part for part, _ in left)))
+    if popular > LEAST_POINTS:
+        told.append(Reason("trending", "", (), popular))
+    return tuple(sorted(told, key=lambda one: (one.kind == "more", -round(one.share, 9), one.kind, one.text)))
+
+
+def _reason(
+    one: Named,
+    share: float,
+    place: int,
+    paper: Paper,
+    rows: sparse.csr_matrix,
+    catalogue: Catalogue,
+    vocabulary: Sequence[str],
+) -> Reason:
+    if (one, place) not in catalogue.told:
+        catalogue.told[one, place] = _terms(one, place, paper, rows, catalogue, vocabulary)
+    liked = catalogue.paper(one) if one.kind in PAPER_KINDS else None
+    return Reason(one.kind, liked.title if liked else one.text, catalogue.told[one, place], share)  # type: ignore[arg-type]
 
 
 def _terms(

@@ -1,13 +1,14 @@
-"""Likeness and trending → a score from 0 to 100, and the parts of it."""
+"""Likeness and trending → a score from 0 to 100, and the parts of it, for many readers at once."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
-from digest.model import InterestKind, Profile
+from digest.model import InterestKind
 from digest.ranking.interests import Catalogue, Named
 
 # Likeness that makes one interest alone a clear match: relevance 0.63. On three real pages a phrase of one or two
@@ -18,80 +19,137 @@ PHRASE = 0.23
 # tenth) to three papers that they liked before, and the median candidate 0.004.
 PAPER = 0.12
 AUTHOR = 1.4  # a followed author alone gives a relevance of 0.86
+CATEGORY = 0.6  # a category is wide: alone it gives a relevance of 0.30
 AGAINST = 0.5  # a dislike counts half: it may push away a paper, but not the field that the reader asked for
 FAINT = 0.01  # a likeness of this size counts half, a smaller one less: many faint echoes are not a match
+OTHERS_SHARE = 0.6  # what other readers count beside a reader's own likes
 RELATED = 0.15  # from this relevance on popularity counts in full
+OTHERS = Named("others", "")  # what readers with like likes say, beside a reader's own interests
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What one reader brings to the scoring."""
+
+    interests: Sequence[tuple[Named, float]]  # with weights, above 0
+    trending: float  # the profile's knob, 0–1
+    others: np.ndarray | None = (
+        None  # what readers with like likes say, in spreads above what is usual, (candidates,)
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """One reader's scores, aligned with the candidates."""
+    """Scores of many readers, (readers × candidates) each."""
 
-    score: np.ndarray  # 0–100, (candidates,)
-    relevance: np.ndarray  # 0–1, (candidates,)
-    evidence: np.ndarray  # what relevance is made of: the same order, but never full, (candidates,)
-    trending_points: np.ndarray  # points of the score that trending gave, (candidates,)
-    paid: tuple[tuple[Named, np.ndarray], ...]  # each interest's evidence for, (candidates,)
+    score: np.ndarray  # 0–100
+    relevance: np.ndarray  # 0–1
+    evidence: np.ndarray  # what relevance is made of: the same order, but never full
+    drawn: np.ndarray  # the evidence for
+    popular: np.ndarray  # points of the score that trending gave
+    named: Sequence[Named]  # the interests, one a row of `parts`
+    parts: np.ndarray  # each interest's evidence for at full weight, (interests × candidates)
+    weights: sparse.csr_matrix  # (readers × interests), 0 for dislikes
+    others: np.ndarray  # the evidence of other readers
 
 
-def score(
-    profile: Profile, interests: list[tuple[Named, float]], catalogue: Catalogue, trend: np.ndarray
-) -> Scored:
-    """Score every candidate for one profile. `trend` is each candidate's trending, 0–1, (candidates,).
+def score(readers: Sequence[Asked], catalogue: Catalogue, trend: np.ndarray) -> Scored:
+    """Score every candidate for each reader. `trend` is each candidate's trending, 0–1, (candidates,).
 
         relevance = 1 − exp(−max(0, Σ evidence for − Σ evidence against)²)
         score     = 100 · ((1 − t) · relevance + t · trending · g)
 
     Evidence for is weight · l² / (l + FAINT) / PHRASE for a phrase of likeness l, weight · AUTHOR for an author,
-    and weight · l / PAPER / √n for each of n liked papers; n disliked ones give AGAINST times that against. It adds
-    up before it is squared: a paper that meets two interests half-way is worth as much as one that meets one of
-    them.
+    weight · CATEGORY for a category, and weight · l / PAPER / √n for each of n liked papers; n disliked ones give
+    AGAINST times that against. It adds up before it is squared: a paper that meets two interests half-way is worth
+    as much as one that meets one of them.
 
     Weights are relative to the largest of their kind, so that a clear match scores the same however many other
-    interests there are. Likes are divided by the square root of their number: a hundred of them say more than one,
-    not a hundred times more. g is 1 for what is related (relevance ≥ RELATED) and falls to 0 with the relevance:
-    who named interests does not get a paper merely because others read it. Above t = 1/2 popularity stands more and
-    more on its own, and t = 1 is popularity alone. Without interests the score is 100 · trending.
+    interests there are. Likes are divided by the square root of their number (of the sum of their weights, as they
+    fade): a hundred of them say more than one, not a hundred times more. What other readers say adds OTHERS_SHARE
+    of the spread of the evidence of a reader's own likes. g is 1 for what is related (relevance ≥ RELATED) and
+    falls to 0 with the relevance: who named interests does not get a paper merely because others read it. Above t =
+    1/2 popularity stands more and more on its own, and t = 1 is popularity alone. Without interests the score is
+    100 · trending.
     """
-    if profile.is_empty:
-        nothing = np.zeros_like(trend)
-        points = np.round(100 * trend, 9)
-        return Scored(points, nothing, nothing, points, ())
-    number = Counter(one.kind for one, _ in interests)
-    largest: dict[str, float] = {}
-    for one, weight in interests:
-        largest[one.kind] = max(weight, largest.get(one.kind, 0.0))
-    paid: list[tuple[Named, np.ndarray]] = []
-    drawn, pushed = np.zeros_like(trend), np.zeros_like(trend)
-    for one, weight in interests:
-        if weight <= 0:
-            continue
-        part = weight / largest[one.kind] * _evidence(one.kind, catalogue.likeness(one), number[one.kind])
-        if one.kind == "disliked":
-            pushed = pushed + np.clip(part, 0.0, None)
-        else:
-            # What is less than usual holds back a little, and is no reason.
-            pushed = pushed - np.clip(part, None, 0.0)
-            drawn = drawn + np.clip(part, 0.0, None)
-            paid.append((one, np.clip(part, 0.0, None)))
-    evidence = drawn - pushed
+    row_of: dict[Named, int] = {}
+    for reader in readers:
+        for one, _ in reader.interests:
+            row_of.setdefault(one, len(row_of))
+    named = list(row_of)
+    parts = np.zeros((max(len(named), 1), len(trend)))
+    for row, one in enumerate(named):
+        parts[row] = _evidence(one.kind, catalogue.likeness(one))
+    wanted, unwanted = _weights(readers, row_of)
+    above = np.clip(parts, 0.0, None)
+    drawn: np.ndarray = wanted @ above
+    # What is less than usual holds back a little, and is no reason.
+    evidence = drawn + wanted @ np.clip(parts, None, 0.0) - unwanted @ above
+    likes = [row for row, one in enumerate(named) if one.kind in ("liked", "saved")]
+    others = _others(readers, wanted[:, likes], parts[likes])
+    evidence += others
+    drawn += np.clip(others, 0.0, None)
     relevance = 1 - np.exp(-np.square(np.clip(evidence, 0.0, None)))
-    t = profile.trending
-    alone = min(max(2 * t - 1, 0.0), 1.0)
-    gate = np.maximum(np.minimum(relevance / RELATED, 1.0), alone)
-    points = 100 * t * trend * gate
+    t = np.array([reader.trending for reader in readers])[:, None]
+    alone = np.clip(2 * t - 1, 0.0, 1.0)
+    popular = 100 * t * trend * np.maximum(np.minimum(relevance / RELATED, 1.0), alone)
     # Rounded, so that the order never hangs on the last bit of a sum.
-    total = np.round(np.clip(100 * (1 - t) * relevance + points, 0.0, 100.0), 6)
-    return Scored(total, relevance, evidence, points, tuple(paid))
+    total = np.round(np.clip(100 * (1 - t) * relevance + popular, 0.0, 100.0), 6)
+    # Dislikes alone are no wish: who names nothing gets what is trending, but not what is like those.
+    nothing = np.asarray(wanted.sum(axis=1)).ravel() == 0
+    if nothing.any():
+        kept = np.exp(-np.square(unwanted[nothing] @ above))
+        popular[nothing] = total[nothing] = np.round(100 * trend * kept, 6)
+    return Scored(total, relevance, evidence, drawn, popular, named, above, wanted, np.clip(others, 0.0, None))
 
 
-def _evidence(kind: InterestKind, likeness: np.ndarray, number: int) -> np.ndarray:
-    """What one of `number` interests of a kind says of each candidate at full weight, 0 or more; (candidates,)."""
-    part: np.ndarray
+def _weights(readers: Sequence[Asked], row_of: dict[Named, int]) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+    """Relative weights of what is wanted and of what is not, (readers × interests) each."""
+    cells: list[tuple[list[int], list[int], list[float]]] = [([], [], []), ([], [], [])]
+    for reader, one in enumerate(readers):
+        largest: dict[str, float] = {}
+        total: dict[str, float] = {}
+        for named, weight in one.interests:
+            family = _FAMILY.get(named.kind, named.kind)
+            largest[family] = max(weight, largest.get(family, 0.0))
+            total[family] = total.get(family, 0.0) + weight
+        for named, weight in one.interests:
+            family = _FAMILY.get(named.kind, named.kind)
+            relative = weight / largest[family]
+            if family in ("liked", "disliked"):
+                relative /= (total[family] / largest[family]) ** 0.5
+            rows, columns, values = cells[family == "disliked"]
+            rows.append(reader)
+            columns.append(row_of[named])
+            values.append(relative)
+    shape = (len(readers), max(len(row_of), 1))
+    made = [sparse.csr_matrix((values, (rows, columns)), shape=shape) for rows, columns, values in cells]
+    return made[0], made[1]
+
+
+_FAMILY = {"saved": "liked"}  # their weights are relative to each other's
+
+
+def _evidence(kind: InterestKind, likeness: np.ndarray) -> np.ndarray:
+    """What one interest of a kind says of each candidate at full weight, (candidates,)."""
     if kind == "phrase":
-        part = np.where(likeness > 0, np.square(likeness) / (np.abs(likeness) + FAINT), likeness) / PHRASE
-    elif kind == "author":
-        part = likeness * AUTHOR
-    else:
-        part = likeness * ((AGAINST if kind == "disliked" else 1.0) / PAPER / number**0.5)
-    return part
+        return np.where(likeness > 0, np.square(likeness) / (np.abs(likeness) + FAINT), likeness) / PHRASE
+    if kind == "author":
+        return likeness * AUTHOR
+    if kind == "category":
+        return likeness * CATEGORY
+    return likeness * ((AGAINST if kind == "disliked" else 1.0) / PAPER)
+
+
+def _others(readers: Sequence[Asked], weights: sparse.csr_matrix, parts: np.ndarray) -> np.ndarray:
+    """What other readers say, on the scale of what the reader's own likes say, (readers × candidates).
+
+    `weights` are those of the likes, (readers × likes), and `parts` their evidence, (likes × candidates).
+    """
+    found = np.zeros((len(readers), parts.shape[1]))
+    heard = [row for row, one in enumerate(readers) if one.others is not None]
+    if heard:
+        own = weights[heard] @ parts
+        said = np.array([readers[row].others for row in heard])
+        found[heard] = np.round(OTHERS_SHARE * own.std(axis=1, keepdims=True) * said, 9)
+    return found

@@ -1,9 +1,10 @@
-"""From scores to picks: what may not be in a letter, and what should not be in it twice over."""
+"""From scores to picks: what may not be in a letter, what should not be in it twice over, and whose turn it is."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,36 +12,74 @@ from digest.model import Paper
 from digest.ranking.terms import tokens
 
 LOOK_AHEAD = 5  # variety is sought among so many times the papers that there is room for
+TURNS = 2.0  # how much sooner it is the turn of an interest that has had less than its part
+
+
+class Shelf(NamedTuple):
+    """The best candidates of many readers, in the order of their scores; padded where a reader has fewer."""
+
+    places: np.ndarray  # which candidate, (readers × most)
+    scores: np.ndarray  # 0–100; −1 is padding, (readers × most)
+    parts: np.ndarray  # the part of each interest in it, ≥ 0, (readers × most × interests); padded with 0
+    weights: np.ndarray  # of each interest, above 0 where it is one, (readers × interests)
+
+
+def shelf_of(scores: np.ndarray, allowed: np.ndarray, room: int) -> tuple[np.ndarray, np.ndarray]:
+    """The places of the best allowed candidates and their scores, (readers × at most LOOK_AHEAD · room).
+
+    `scores` and the mask `allowed` are (readers × candidates), in the order that breaks ties.
+    """
+    open_ = np.where(allowed, scores, -1.0)
+    most = min(LOOK_AHEAD * room, int(allowed.sum(axis=1).max(initial=0)))
+    places = np.argsort(-open_, axis=1, kind="stable")[:, :most]
+    return places, np.take_along_axis(open_, places, axis=1)
 
 
 def select(
-    scores: np.ndarray, allowed: np.ndarray, room: int, variety: float, likeness: Callable[[int], np.ndarray]
-) -> list[tuple[int, float]]:
-    """(candidate, its likeness to the nearest earlier pick), best score first, at most `room`.
+    shelf: Shelf, room: np.ndarray, variety: np.ndarray, alike: Callable[[np.ndarray], np.ndarray]
+) -> list[list[tuple[int, float]]]:
+    """(candidate, its likeness to the nearest earlier pick), best score first, at most `room`, for each reader.
 
-    Maximal marginal relevance (Carbonell and Goldstein, 1998): each pick maximises
-    (1 − variety) · score / 100 − variety · likeness to the nearest earlier pick. `scores` are 0–100 and `allowed`
-    is a mask, (candidates,); `likeness(i)` gives candidate i's cosine with each candidate. Candidates are in the
-    order that breaks ties.
+    Each pick maximises (1 − variety) · score / 100 · turn^(TURNS · variety) − variety · likeness to the nearest
+    earlier pick: maximal marginal relevance (Carbonell and Goldstein, 1998), with turns. `turn` is 1 for a paper of
+    the interest that has had least for its weight, and less for others: the quotients weight / (2 · had + 1) by
+    which seats are given to parties, as Dang and Croft (2012) do it for the aspects of a query. So several
+    interests stay several, each in proportion to its weight, and not only the one that scores highest. The first
+    pick is always the best score. `alike(places)` gives those candidates' cosines with each, (places × candidates).
     """
-    room = max(room, 0)
-    order = np.flatnonzero(allowed)
-    order = order[np.argsort(-scores[order], kind="stable")]
-    if variety == 0 or len(order) <= 1:
-        picked = [(int(one), 0.0) for one in order[:room]]
-    else:
-        order = order[: LOOK_AHEAD * room]
-        redundancy = np.zeros(len(order))
-        free = np.ones(len(order), dtype=bool)
-        picked = []
-        while len(picked) < room and free.any():
-            gain = np.round((1 - variety) * scores[order] / 100 - variety * redundancy, 9)
-            # The first pick is the best score also where variety is everything.
-            best = int(np.argmax(np.where(free, gain, -np.inf))) if picked else 0
-            picked.append((int(order[best]), float(redundancy[best])))
-            free[best] = False
-            redundancy = np.maximum(redundancy, likeness(int(order[best]))[order])
-    return sorted(picked, key=lambda one: (-scores[one[0]], one[0]))
+    readers, most = shelf.places.shape
+    picked: list[list[tuple[int, float]]] = [[] for _ in range(readers)]
+    if not most:
+        return picked
+    whole = shelf.parts.sum(axis=2, keepdims=True)
+    share = np.divide(shelf.parts, whole, out=np.zeros_like(shelf.parts), where=whole > 0)
+    unclaimed = whole[:, :, 0] <= 0  # popular alone: it takes no interest's turn
+    supplied = (shelf.parts * (shelf.scores > 0)[:, :, None]).max(axis=1) > 0
+    had = np.zeros_like(shelf.weights)
+    redundancy = np.zeros((readers, most))
+    free = shelf.scores > 0
+    exponent = (TURNS * variety)[:, None]
+    for step in range(int(room.max(initial=0))):
+        active = np.flatnonzero((step < room) & free.any(axis=1))
+        if not len(active):
+            break
+        quotient = np.where(supplied[active], shelf.weights[active] / (2 * had[active] + 1), 0.0)
+        quotient /= np.maximum(quotient.max(axis=1, keepdims=True), 1e-12)
+        turn = np.where(unclaimed[active], 1.0, np.einsum("rci,ri->rc", share[active], quotient))
+        v = variety[active, None]
+        worth = (1 - v) * shelf.scores[active] / 100 * np.clip(turn, 1e-9, None) ** exponent[active]
+        gain = np.where(free[active], np.round(worth - v * redundancy[active], 9), -np.inf)
+        best = np.argmax(gain, axis=1) if step else np.zeros(len(active), dtype=np.intp)
+        places = shelf.places[active, best]
+        for reader, place, near in zip(active, places, redundancy[active, best], strict=True):
+            picked[reader].append((int(place), float(near)))
+        free[active, best] = False
+        had[active] += share[active, best]
+        if step + 1 < room.max() and variety.any():
+            near = np.take_along_axis(alike(places), shelf.places[active], axis=1)
+            redundancy[active] = np.maximum(redundancy[active], near)
+    rank = [{int(place): order for order, place in enumerate(row)} for row in shelf.places]
+    return [sorted(mine, key=lambda one: order[one[0]]) for mine, order in zip(picked, rank, strict=True)]
 
 
 class Muted:

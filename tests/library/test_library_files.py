@@ -208,6 +208,11 @@ def test_a_list_of_ids_and_titles() -> None:
     ]
 
 
+def test_the_format_is_that_of_the_first_entry() -> None:
+    assert parse("TY  - JOUR\nTI  - Bees\nAB  - As in\n@misc{a, title = {Ants}}\nER  - \n").format == "RIS"
+    assert parse("@misc{a, title = {Ants}, abstract = {As in\nTY  - JOUR\n}}").format == "BibTeX"
+
+
 # ---- encodings, and what is no library
 
 
@@ -260,7 +265,7 @@ def test_a_file_without_entries_has_none() -> None:
     ],
 )
 def test_a_huge_field_is_cut(text: str) -> None:
-    library = parse(text % ("x" * 2_000_000, "{$_} " * 800_000))
+    library = parse(text % ("x" * 300_000, "{$_} " * 100_000))
     (item,) = library.items
     assert len(item.paper.raw_abstract) == LONGEST_ABSTRACT
     assert sum(map(len, item.paper.authors)) <= 200

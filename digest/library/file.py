@@ -35,14 +35,15 @@ def parse(data: bytes, name: str) -> Library:
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip():
         raise LibraryUnreadable(path=name, detail="the file is empty")
+    marked = (("BibTeX", bibtex.START, bibtex.parse), ("RIS", ris.START, ris.parse))
+    # An abstract may hold a line of the other format, so the first counts.
+    starts = [(found.start(), kind, parser) for kind, start, parser in marked if (found := start.search(text))]
     if zotero.START.match(text):
         kind, parser = "Zotero JSON", zotero.parse
     elif _MARKUP.match(text):
         raise LibraryUnreadable(path=name, detail="it is HTML or XML")
-    elif bibtex.START.search(text):
-        kind, parser = "BibTeX", bibtex.parse
-    elif ris.START.search(text):
-        kind, parser = "RIS", ris.parse
+    elif starts:
+        kind, parser = min(starts)[1:]
     elif _OTHER_EXPORT.search(text[:5000]):
         raise LibraryUnreadable(path=name, detail="it is an export in another format")
     else:

@@ -92,6 +92,19 @@ class PageDayUnclear(PageError):
     """{path}: {detail}. Say the day with --day YYYY-MM-DD{or_year}."""
 
 
+# ---- libraries of references
+
+
+class LibraryUnreadable(DigestError):
+    """{path}: {detail}. Give BibTeX, RIS, Zotero JSON, or a list of arXiv ids, DOIs and titles, one a line."""
+
+    exit_code = 3
+
+
+class NothingImported(DigestError):
+    """{name}: nothing of {handle}'s came from a file of this name.{known}"""
+
+
 # ---- the store
 
 
@@ -144,6 +157,14 @@ class TemplateInvalid(UserFileError):
 
 
 # ---- names
+
+
+class UnknownPaper(DigestError):
+    """{name}: no such paper.{nearest}"""
+
+
+class AmbiguousPaper(DigestError):
+    """{name}: this is part of {number} titles. Write more of one, or its key:{candidates}"""
 
 
 class UnknownSubscriber(DigestError):

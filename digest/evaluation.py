@@ -11,7 +11,7 @@ from pathlib import Path
 from digest.errors import ExtraMissing, TooFewReaders, UserFileError
 from digest.letters.subject import count
 from digest.library import likes
-from digest.library.likes import Library
+from digest.library.likes import Dataset
 from digest.ranking.evaluate import FEWEST, PERCENT, Result, Task
 
 PAPERS, LIKES, READERS = "papers.jsonl", "likes.jsonl", "readers.jsonl"
@@ -20,7 +20,7 @@ NAMES = {"ours": "Digest", "svm": "linear SVM", "plain": "plain TF-IDF"}
 INK, FAINT = "#24292f", "#c3c8ce"
 
 
-def read(folder: Path) -> Library:
+def read(folder: Path) -> Dataset:
     """The papers, likes and readers in a folder. Raises `UserFileError` for a file that cannot be read."""
     if not folder.is_dir():
         raise UserFileError(path=folder, detail=f"no such folder; name one that holds {PAPERS} and {LIKES}")

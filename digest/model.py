@@ -57,6 +57,7 @@ class Paper:
     keys: tuple[str, ...] = ()  # ways to recognise it, e.g. "arxiv:2502.12345", "title:deepnets…"
     raw_title: str = ""
     raw_abstract: str = ""
+    categories: tuple[str, ...] = ()  # arXiv's names, the primary one first, e.g. "cs.CL"
     id: int = 0  # its row in the store; 0 = not stored
 
 
@@ -112,7 +113,20 @@ class Page:
     repeated: int = 0  # entries that the page holds twice; only the first is in `entries`
 
 
-InterestKind = Literal["phrase", "author", "liked", "disliked"]
+FeedbackKind = Literal["liked", "disliked", "saved"]
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What a reader said of one paper. There is one verdict for each reader and paper: the newest."""
+
+    paper_id: int
+    kind: FeedbackKind
+    at: datetime
+    source: str  # "cli", or "import:refs.bib" for what a library file says
+
+
+InterestKind = Literal["phrase", "author", "category", "liked", "disliked", "saved"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +145,7 @@ class Profile:
     interests: tuple[Interest, ...] = ()
     muted: tuple[str, ...] = ()
     authors: tuple[str, ...] = ()  # followed
+    categories: tuple[str, ...] = ()  # followed: arXiv's names; "stat.*" is all of stat
     liked: tuple[str, ...] = ()  # a title or an arXiv id
     disliked: tuple[str, ...] = ()
     papers: int = 7  # per letter, at most
@@ -141,7 +156,7 @@ class Profile:
     @property
     def is_empty(self) -> bool:
         """Nothing to rank by, so the letter is trending papers and says so."""
-        return not (self.interests or self.authors or self.liked)
+        return not (self.interests or self.authors or self.categories or self.liked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +180,7 @@ class Subscriber:
 class Reason:
     """Why a paper was picked, in the reader's own words. The shares of all of a pick's reasons sum to its score."""
 
-    kind: Literal["phrase", "author", "liked", "trending"]
+    kind: Literal["phrase", "author", "category", "liked", "saved", "trending"]
     text: str  # the interest as the reader wrote it; empty for trending
     terms: tuple[str, ...] = ()  # the words that matched, heaviest first
     share: float = 0.0  # points of the score

@@ -392,6 +392,7 @@ def _profile_differences(old: Profile, new: Profile) -> list[Difference]:
     for name, before, after in (
         ("muted", old.muted, new.muted),
         ("author", old.authors, new.authors),
+        ("category", old.categories, new.categories),
         ("liked", old.liked, new.liked),
         ("disliked", old.disliked, new.disliked),
     ):

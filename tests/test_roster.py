@@ -243,7 +243,7 @@ def test_a_change_is_stored_and_said_in_words(store: Store, folder: Path) -> Non
         'name = "Ada"\nhour = 9\ncadence = "weekdays"\ntime_zone = "Europe/Berlin"\npapers = 5\nfloor = 12.5\n'
         "trending = 0\nvariety = 1\n"
         'interests = [{text = "long context", weight = 1.5}, "a", {text = "c", weight = 3}]\n'
-        'muted = ["video"]\nauthors = ["E. M."]\ndisliked = ["D"]'
+        'muted = ["video"]\nauthors = ["E. M."]\ncategories = ["cs.CL"]\ndisliked = ["D"]'
     )
     write(folder, "ada", text=text)
     done = apply(store, folder)
@@ -258,6 +258,7 @@ def test_a_change_is_stored_and_said_in_words(store: Store, folder: Path) -> Non
         '+ muted "video"',
         '- muted "robot"',
         '+ author "E. M."',
+        '+ category "cs.CL"',
         '- liked "L"',
         '+ disliked "D"',
         "papers: 7 → 5",

@@ -13,7 +13,9 @@ def register() -> None:
     from digest.cli import setup  # noqa: F401  isort: skip
     from digest.cli import pages  # noqa: F401  isort: skip
     from digest.cli import profiles  # noqa: F401  isort: skip
+    from digest.cli import libraries  # noqa: F401  isort: skip
     from digest.cli import preview  # noqa: F401  isort: skip
+    from digest.cli import verdicts  # noqa: F401  isort: skip
     from digest.cli import run  # noqa: F401  isort: skip
     from digest.cli import ask  # noqa: F401  isort: skip
     from digest.cli import mail  # noqa: F401  isort: skip

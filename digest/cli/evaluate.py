@@ -80,10 +80,10 @@ def evaluate_ranking(
     """
     if picture:
         evaluation.require_pictures()
-    library = evaluation.read(folder)
-    task = tasks.split(library.papers, library.likes, library.phrases)
+    data = evaluation.read(folder)
+    task = tasks.split(data.papers, data.likes, data.phrases)
     if not json or len(task.known) < FEWEST:
-        _tell_problems(library.problems)
+        _tell_problems(data.problems)
     evaluation.require_readers(task, str(folder))
     kinds = list(dict.fromkeys(by or ["library"]))
     refused = {kind: number for kind in kinds if (number := len(task.by(kind).known)) < FEWEST}
@@ -93,7 +93,7 @@ def evaluate_ranking(
         rankers["svm"] = svm_per_reader
     results = evaluate(task, kinds, rankers) if kinds else []
     if json:
-        say_json(_plain(task, results, library.problems))
+        say_json(_plain(task, results, data.problems))
     else:
         say(evaluation.told(task))
         _tell(task, results)
@@ -102,7 +102,7 @@ def evaluate_ranking(
     if picture and results:
         _write(picture, evaluation.picture(results, BASE, picture.suffix.lower()[1:]))
         note(f"wrote {here(picture)}")
-    if library.problems or refused:
+    if data.problems or refused:
         raise typer.Exit(1)
 
 

@@ -76,7 +76,7 @@ L = TypeVar("L", bound=_Line)
 
 
 @dataclass(frozen=True, slots=True)
-class Library:
+class Dataset:
     """What the lines of a folder say, and which of them cannot be used."""
 
     papers: dict[str, Paper]
@@ -87,7 +87,7 @@ class Library:
 
 def parse(
     papers: Iterable[bytes], likes: Iterable[bytes], readers: Iterable[bytes], name: Callable[[str], str] = str
-) -> Library:
+) -> Dataset:
     """The three files, each as its lines. `name` gives a file as the user would type it, for the messages."""
     problems: list[Problem] = []
     found: dict[str, Paper] = {}
@@ -109,7 +109,7 @@ def parse(
     phrases: dict[str, tuple[str, ...]] = {}
     for _, one in _lines(readers, _Reader, name("readers.jsonl"), problems):
         phrases[one.reader] = tuple(dict.fromkeys((*phrases.get(one.reader, ()), *one.phrases)))
-    return Library(found, liked, phrases, problems)
+    return Dataset(found, liked, phrases, problems)
 
 
 def _lines(lines: Iterable[bytes], shape: type[L], name: str, problems: list[Problem]) -> Iterator[tuple[int, L]]:

@@ -27,6 +27,7 @@ from digest.model import Interest, Profile, Subscriber
 from digest.text import clean
 
 DEFAULTS = Profile()
+_CATEGORY = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)*(?:\.(?:[A-Za-z]+(?:-[A-Za-z]+)*|\*))?")
 MOST_INTERESTS = 500  # a whole library belongs in `liked`; a row of the space is made for each interest
 
 
@@ -51,6 +52,13 @@ def _weight(weight: float) -> float:
         remedy = "to push papers away use `disliked` or `muted`" if weight < 0 else "1 is usual, 2 counts twice"
         raise ValueError(f"weight {weight:g} is not above 0 and at most 100 — {remedy}")
     return weight
+
+
+def _category(text: str) -> str:
+    text = text.strip()
+    if not _CATEGORY.fullmatch(text):
+        raise ValueError(f"{text!r} is not an arXiv category — write one as cs.CL, or all of an archive as stat.*")
+    return text
 
 
 Words = Annotated[str, AfterValidator(_words), Field(max_length=2000)]
@@ -94,6 +102,7 @@ class ProfileFile(BaseModel):
     )
     muted: list[Words] = Field(default_factory=list)
     authors: list[Words] = Field(default_factory=list)
+    categories: list[Annotated[str, AfterValidator(_category)]] = Field(default_factory=list)
     liked: list[Words] = Field(default_factory=list)
     disliked: list[Words] = Field(default_factory=list)
 
@@ -134,6 +143,7 @@ def parse(data: bytes, name: str, handle: str) -> Subscriber:
             interests=tuple(Interest(one.text, one.weight) for one in file.interests),
             muted=_distinct(file.muted),
             authors=_distinct(file.authors),
+            categories=_distinct(file.categories),
             liked=_distinct(file.liked),
             disliked=_distinct(file.disliked),
             papers=file.papers,

@@ -1,4 +1,7 @@
-"""When are two papers one? Keys from titles, and the question that a shared title leaves open. Pure."""
+"""When are two papers one? Keys from titles and identifiers, and the question that a shared title leaves open.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,10 @@ import re
 import unicodedata
 from functools import lru_cache
 from hashlib import blake2b
+from urllib.parse import unquote
 
 from digest.model import Paper
-from digest.text import fingerprint, readable
+from digest.text import clean, fingerprint, readable
 
 # Words that two abstracts share, as a part of all their words (Jaccard). On three real saved pages the 38 pairs of
 # repeats all share 1.0, and the most alike of 30,097 pairs of different papers share 0.24. The threshold leaves
@@ -19,14 +23,44 @@ RESEMBLANCE = 0.45
 CONTAINMENT = 0.85
 # Fewer words than this tell nothing: a teaser, a placeholder, "Withdrawn by the authors".
 FEWEST_WORDS = 12
+_LONGEST_IDENTIFIER = 1000  # characters
 
 _WORD = re.compile(r"[^\W_]+")
 _MARKS = re.compile("[\u0300-\u036f]+")
+
+_ARXIV = re.compile(
+    r"(?:https?://)?(?:(?:www\.|export\.)?arxiv\.org/(?:abs|pdf|html|format)/|(?:www\.)?alphaxiv\.org/abs/"
+    r"|huggingface\.co/papers/|(?:doi:\s*|(?:https?://)?(?:dx\.)?doi\.org/)?10\.48550/arxiv\.|arxiv:\s*)?"
+    r"(?:([a-z-]+)(?:\.[a-z]{2})?(/\d{7})|(\d{4}\.\d{4,5}))(?:v\d+)?(?:\.pdf)?(?:\s*\[[a-z.-]+\])?(?:[/?#]\S*)?",
+    re.IGNORECASE,
+)
+_DOI = re.compile(
+    r"(?:doi:\s*|(?:https?://)?(?:(?:dx|www)\.)?doi\.org/)?(10\.\d{4,9}(?:\.\d+)*/\S+)", re.IGNORECASE
+)
 
 
 def title_key(title: str) -> str:
     """The key of a title: `title:<fingerprint>`; "title:" alone for a title without letters or digits."""
     return f"title:{fingerprint(title)}"
+
+
+def paper_key(text: str) -> str | None:
+    """The key that an arXiv id, a DOI, a link to either or a key itself stands for; None if it is none of these.
+
+    A version says nothing of the paper: `arXiv:2502.12345v2` is `arxiv:2502.12345`; and
+    `10.48550/arXiv.2502.12345` is that, too.
+    """
+    text = text.strip()
+    if text.startswith("title:"):
+        return text
+    if len(text) > _LONGEST_IDENTIFIER:
+        return None
+    if found := _ARXIV.fullmatch(text):
+        return f"arxiv:{found[3] or found[1].lower() + found[2]}"
+    text = unquote(text).strip()
+    if found := _DOI.fullmatch(text.rstrip(".,;")):
+        return f"doi:{clean(found[1]).lower()}"
+    return None
 
 
 def split_key(paper: Paper) -> str:

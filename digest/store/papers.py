@@ -28,29 +28,53 @@ def add(
     connection: sa.Connection, entries: Sequence[Entry], source: str, day: date, size: int, now: datetime
 ) -> Added:
     """Store the entries of one source on one day, merged by key. Adding them again changes nothing."""
+    ids, added = _merge(connection, [entry.paper for entry in entries], now, listed=True)
+    placed: dict[int, Entry] = {}
+    for found, entry in zip(ids, entries, strict=True):
+        placed.setdefault(found, entry)
+    rows = [
+        {"paper_id": i, "source": source, "day": day, "position": e.position, "size": size, "votes": e.votes}
+        for i, e in placed.items()
+    ]
+    return replace(added, listings=insert_ignore(connection, listing, rows))
+
+
+def add_unlisted(connection: sa.Connection, papers: Sequence[Paper], now: datetime) -> tuple[list[int], Added]:
+    """Store papers that readers know and no source listed, merged by key as `add` does: the id of each, in their
+    order, and what became of them. Until a source lists them they are no part of the corpus."""
+    return _merge(connection, papers, now, listed=False)
+
+
+def _merge(
+    connection: sa.Connection, papers: Sequence[Paper], now: datetime, *, listed: bool
+) -> tuple[list[int], Added]:
     # Two who find no key at the same moment would both store the paper.
     keep_others_out(connection, paper)
-    known_ids = _ids_by_key(connection, [key for e in entries for key in (*e.paper.keys, split_key(e.paper))])
+    known_ids = ids_by_key(connection, [key for p in papers for key in (*p.keys, split_key(p))])
     stored = {p.id: p for p in by_ids(connection, set(known_ids.values()))}
+    # What a source says of a paper goes before what a reader's library says of it.
+    unlisted = _without_listing(connection, stored) if listed else set()
     fresh: list[Paper] = []  # a new paper has the id -1 - its index here until it is inserted
-    placed: dict[int, Entry] = {}
+    placed: list[int] = []
     new = known = merged = 0
-    for entry in entries:
-        keys = entry.paper.keys
+    for one in papers:
+        keys = one.keys
         found = next((known_ids[key] for key in keys if key in known_ids), None)
-        if found is not None and not _is_same(entry.paper, stored[found], keys):
+        if found is not None and not _is_same(one, stored[found], keys):
             # Another paper has this very title, so this one is known by its abstract as well.
-            keys = tuple(split_key(entry.paper) if key.startswith("title:") else key for key in keys)
+            keys = tuple(split_key(one) if key.startswith("title:") else key for key in keys)
             found = next((known_ids[key] for key in keys if key in known_ids), None)
         if found is None:
             found = -1 - len(fresh)
-            fresh.append(replace(entry.paper, keys=keys))
+            fresh.append(replace(one, keys=keys))
             stored[found] = fresh[-1]
             new += 1
         else:
             before = stored[found]
             learned = tuple(key for key in keys if key not in known_ids)
-            after = replace(_completed(before, entry.paper), keys=before.keys + learned)
+            complete = _completed(one, before) if found in unlisted else _completed(before, one)
+            after = replace(complete, keys=before.keys + learned, id=before.id)
+            unlisted.discard(found)
             if after != before:
                 stored[found] = after
                 if found < 0:
@@ -58,20 +82,14 @@ def add(
                 else:
                     _update(connection, after)
                     _insert_keys(connection, found, learned)
-            if after != before or entry.paper.title != before.title:
+            if after != before or one.title != before.title:
                 merged += 1
             else:
                 known += 1
         known_ids.update({key: found for key in keys if key not in known_ids})
-        placed.setdefault(found, entry)
+        placed.append(found)
     ids = _insert(connection, fresh, now)
-    for found in [i for i in placed if i < 0]:
-        placed[ids[-1 - found]] = placed.pop(found)
-    rows = [
-        {"paper_id": i, "source": source, "day": day, "position": e.position, "size": size, "votes": e.votes}
-        for i, e in placed.items()
-    ]
-    return Added(new, known, merged, insert_ignore(connection, listing, rows))
+    return [ids[-1 - found] if found < 0 else found for found in placed], Added(new, known, merged)
 
 
 def by_ids(connection: sa.Connection, ids: Iterable[int]) -> list[Paper]:
@@ -82,9 +100,17 @@ def by_ids(connection: sa.Connection, ids: Iterable[int]) -> list[Paper]:
     return out
 
 
+def titles(connection: sa.Connection) -> list[tuple[int, str]]:
+    """(id, title) of every stored paper, listed or not."""
+    return [(r.id, r.title) for r in connection.execute(sa.select(paper.c.id, paper.c.title).order_by(paper.c.id))]
+
+
 def corpus(connection: sa.Connection) -> list[Paper]:
-    """Every stored paper, in the order of the ids, each with its keys."""
-    return _load(connection, sa.true())
+    """Every paper that a source listed, in the order of the ids, each with its keys.
+
+    What only stands in a reader's library is left out: it must not shape what is usual for all readers.
+    """
+    return _load(connection, sa.exists().where(listing.c.paper_id == paper.c.id))
 
 
 def pool(connection: sa.Connection, day: date, window_days: int) -> list[tuple[int, Listing]]:
@@ -116,11 +142,20 @@ def _is_same(a: Paper, b: Paper, keys: Sequence[str]) -> bool:
 
 def _completed(before: Paper, after: Paper) -> Paper:
     """`before` with its blank fields filled from `after`; a field once filled is never blanked."""
-    fields = ("authors", "links", "abstract", "raw_abstract")
+    fields = ("authors", "links", "abstract", "raw_abstract", "categories")
     return replace(before, **{f: getattr(before, f) or getattr(after, f) for f in fields})
 
 
-def _ids_by_key(connection: sa.Connection, keys: Iterable[str]) -> dict[str, int]:
+def _without_listing(connection: sa.Connection, ids: Iterable[int]) -> set[int]:
+    missing = set(ids)
+    for some in batched(sorted(missing), 500):
+        rows = connection.execute(sa.select(listing.c.paper_id).where(listing.c.paper_id.in_(some)).distinct())
+        missing.difference_update(rows.scalars())
+    return missing
+
+
+def ids_by_key(connection: sa.Connection, keys: Iterable[str]) -> dict[str, int]:
+    """The ids of the papers that these keys name; a key that names none is left out."""
     out: dict[str, int] = {}
     for some in batched(sorted(set(keys)), 500):
         rows = connection.execute(sa.select(paper_key.c.key, paper_key.c.paper_id).where(paper_key.c.key.in_(some)))
@@ -149,6 +184,7 @@ def _load(connection: sa.Connection, where: sa.ColumnElement[bool]) -> list[Pape
             raw_title=r.raw_title,
             raw_abstract=r.raw_abstract,
             keys=tuple(keys.get(r.id, ())),
+            categories=tuple(r.categories),
         )
         for r in rows
     ]
@@ -162,6 +198,7 @@ def _values(one: Paper) -> dict[str, object]:
         "links": [asdict(link) for link in one.links],
         "raw_title": one.raw_title,
         "raw_abstract": one.raw_abstract,
+        "categories": list(one.categories),
     }
 
 

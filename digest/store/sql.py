@@ -12,6 +12,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 T = TypeVar("T")
 
 
+def dialect_insert(connection: sa.Connection, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT that knows ON CONFLICT; the two databases spell it alike, SQLAlchemy has one for each."""
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+
+
 def insert_new(
     connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]], *columns: sa.Column[Any]
 ) -> Sequence[sa.Row[Any]]:
@@ -21,9 +26,10 @@ def insert_new(
     """
     if not rows:
         return []
-    make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     # What is returned is what went in; a count of affected rows is not told on every driver.
-    return connection.execute(make(table).on_conflict_do_nothing().returning(*columns), rows).all()
+    return connection.execute(
+        dialect_insert(connection, table).on_conflict_do_nothing().returning(*columns), rows
+    ).all()
 
 
 def insert_ignore(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> int:

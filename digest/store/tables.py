@@ -70,6 +70,7 @@ paper = Table(
     Column("raw_title", Words, nullable=False),
     Column("raw_abstract", Words, nullable=False),
     Column("added_at", Instant, nullable=False),
+    Column("categories", sa.JSON, nullable=False, server_default=sa.text("'[]'")),
 )
 
 paper_key = Table(
@@ -176,6 +177,16 @@ pick = Table(
         sqlite_where=REMEMBERED,
         postgresql_where=REMEMBERED,
     ),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("subscriber_id", ForeignKey("subscriber.id"), primary_key=True),
+    Column("paper_id", ForeignKey("paper.id"), primary_key=True, index=True),
+    Column("kind", Words, nullable=False),  # liked, disliked, saved
+    Column("at", Instant, nullable=False),
+    Column("source", Words, nullable=False),  # "cli", "import:refs.bib": where the reader said so
 )
 
 run = Table(

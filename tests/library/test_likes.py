@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from digest.library.likes import Library, parse
+from digest.library.likes import Dataset, parse
 from digest.model import Paper
 from digest.ranking.tasks import Like
 
 
-def read(papers: str = "", likes: str = "", readers: str = "") -> Library:
+def read(papers: str = "", likes: str = "", readers: str = "") -> Dataset:
     return parse(*(text.encode("utf-8", "surrogatepass").splitlines() for text in (papers, likes, readers)))
 
 

@@ -57,6 +57,7 @@ def test_every_key_is_taken() -> None:
         interests = ["a phrase", { text = "b", weight = 2 }, { text = "c" }]
         muted = ["d"]
         authors = ["e"]
+        categories = ["cs.CL", "stat.*", "cs.cl", "hep-th", "cond-mat.str-el"]
         liked = ["f"]
         disliked = ["g"]
         """
@@ -72,6 +73,7 @@ def test_every_key_is_taken() -> None:
             interests=(Interest("a phrase"), Interest("b", 2.0), Interest("c")),
             muted=("d",),
             authors=("e",),
+            categories=("cs.CL", "stat.*", "hep-th", "cond-mat.str-el"),
             liked=("f",),
             disliked=("g",),
             papers=3,
@@ -107,6 +109,9 @@ def test_interests_may_be_written_as_tables() -> None:
         ("interests = ['a', 5]", "interests[2]", "must be text in quotes or a table", "text = …"),
         ("interests = 'a'", "interests", "must be a list in [brackets], found the text 'a'", 'interests = ["…"]'),
         ("muted = 'a'", "muted", "must be a list in [brackets]", 'muted = ["…"]'),
+        ("categories = ['cs.CL', '*']", "categories[2]", "'*' is not an arXiv category", "write one as cs.CL"),
+        ("categories = ['cs CL']", "categories[1]", "'cs CL' is not an arXiv category", "stat.*"),
+        ("categories = ['cs.C*']", "categories[1]", "'cs.C*' is not an arXiv category", "stat.*"),
         ("time_zone = 'Europe/Berln'", "time_zone", "unknown time zone", "did you mean 'Europe/Berlin'?"),
         ("time_zone = 'berlin'", "time_zone", "unknown time zone", "did you mean 'Europe/Berlin'?"),
         ("time_zone = 'New York'", "time_zone", "unknown time zone", "did you mean 'America/New_York'?"),
@@ -379,7 +384,7 @@ def test_the_example_shows_every_key_with_its_default() -> None:
 def test_the_example_list_in_each_comment_is_valid() -> None:
     text = EXAMPLE.read_text("utf-8")
     lists = re.findall(r"^# (\w+) = \[\] .*?e\.g\. (\[.*?\])", text, re.MULTILINE)
-    assert [key for key, _ in lists] == ["authors", "liked", "muted"]
+    assert [key for key, _ in lists] == ["authors", "categories", "liked", "muted"]
     profile = with_address("\n".join(f"{key} = {value}" for key, value in lists)).profile
     assert profile.authors
     assert profile.liked

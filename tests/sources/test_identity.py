@@ -5,10 +5,12 @@ from __future__ import annotations
 from itertools import combinations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from real_input import shared_folder
 
 from digest.model import Paper
-from digest.sources.identity import same_paper, split_key, title_key
+from digest.sources.identity import paper_key, same_paper, split_key, title_key
 from digest.sources.saved_page import parse
 
 OAKS = (
@@ -27,6 +29,38 @@ def paper(abstract: str, title: str = "Reply to comments") -> Paper:
 
 def test_the_key_of_a_title_ignores_its_spelling() -> None:
     assert title_key(r"Grow-$\infty$: \textbf{Oaks}") == title_key("Grow-infty: oaks") == "title:growinftyoaks"
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("2502.12345", "arxiv:2502.12345"),
+        (" arXiv:2502.12345v3 [cs.CL] ", "arxiv:2502.12345"),
+        ("https://arxiv.org/pdf/2502.12345v2.pdf", "arxiv:2502.12345"),
+        ("http://arxiv.org/abs/hep-th/9901001?context=gr-qc#top", "arxiv:hep-th/9901001"),
+        ("math.GT/0309136", "arxiv:math/0309136"),
+        ("https://huggingface.co/papers/2502.12345", "arxiv:2502.12345"),
+        ("https://doi.org/10.48550/arXiv.2502.12345", "arxiv:2502.12345"),
+        ("10.48550/arXiv.hep-th/9901001", "arxiv:hep-th/9901001"),
+        ("doi:10.1000/XYZ.12(3)", "doi:10.1000/xyz.12(3)"),
+        ("https://dx.doi.org/10.1000%2FXyz.", "doi:10.1000/xyz"),
+        ("title:bees", "title:bees"),
+        ("2502.123", None),
+        ("On 2502.12345 and its sequel", None),
+        ("https://example.org/2502.12345", None),
+        ("10.1000/x y", None),
+        ("doi:10.1000/" + "x" * 5000, None),
+        ("", None),
+    ],
+)
+def test_what_names_a_paper(text: str, key: str | None) -> None:
+    assert paper_key(text) == key
+
+
+@given(st.text() | st.from_regex(r"(doi:|https://arxiv\.org/abs/)?[0-9./%a-zA-Z-]{0,60}", fullmatch=True))
+def test_a_key_names_itself(text: str) -> None:
+    key = paper_key(text)
+    assert key is None or paper_key(key) == key
 
 
 @pytest.mark.parametrize(

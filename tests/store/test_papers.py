@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from given import DAY, NOW, abstract, add, entries, meanwhile, paper, stored_papers
 
-from digest.model import Link
+from digest.model import Link, Paper
 from digest.store import papers
 from digest.store.opening import Store
 
@@ -138,3 +138,39 @@ def test_many_at_once(store: Store) -> None:
     assert add(store, *many).new == 1200
     assert add(store, *many).known == 1200
     assert len(entries(*many)) == len(stored_papers(store))
+
+
+def unlisted(store: Store, *many: Paper) -> tuple[list[int], papers.Added]:
+    with store.write() as connection:
+        return papers.add_unlisted(connection, many, NOW)
+
+
+def test_what_no_source_listed_is_no_part_of_the_corpus(store: Store) -> None:
+    add(store, paper("Bees"))
+    ids, added = unlisted(store, paper("Wasps"), paper("Bees"), paper("wasps"))
+    assert (added.new, added.known, added.merged, added.listings) == (1, 1, 1, 0)
+    assert ids[0] == ids[2] != ids[1]
+    assert [one.title for one in stored_papers(store)] == ["Bees"]
+    with store.read() as connection:
+        assert [one.title for one in papers.by_ids(connection, ids)] == ["Bees", "Wasps"]
+        assert [paper_id for paper_id, _ in papers.pool(connection, DAY, 7)] == [ids[1]]
+    assert unlisted(store, paper("Wasps"))[0] == ids[:1]
+
+
+def test_a_source_says_better_what_a_library_said_first(store: Store) -> None:
+    mine = paper("WASPS!", "Read this one on the train.", authors=("A. Ant",), categories=("cs.CL",))
+    (i,), _ = unlisted(store, mine)
+    assert add(store, paper("Wasps", "Wasps build nests of paper.")).merged == 1
+    (one,) = stored_papers(store)
+    assert (one.id, one.title, one.abstract) == (i, "Wasps", "Wasps build nests of paper.")
+    assert (one.authors, one.categories) == (("A. Ant",), ("cs.CL",))
+    add(store, paper("Wasps.", "", abstract="Another page cuts it off."), source="page:b")
+    assert stored_papers(store) == [one]
+
+
+def test_a_library_fills_what_a_source_left_blank_and_changes_nothing_else(store: Store) -> None:
+    add(store, paper("Wasps", abstract="", raw_abstract=""))
+    (i,), _ = unlisted(store, paper("wasps", "Wasps build nests.", categories=("q-bio.PE", "cs.CL")))
+    (one,) = stored_papers(store)
+    assert (one.id, one.title, one.abstract) == (i, "Wasps", "Wasps build nests.")
+    assert one.categories == ("q-bio.PE", "cs.CL")

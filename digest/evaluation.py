@@ -1,4 +1,4 @@
-"""Reads the folder of `digest evaluate`, says what is in it, and draws what came of it."""
+"""What `digest evaluate` measures, the likes in a folder or in the store; and a picture of what came of it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from digest.letters.subject import count
 from digest.library import likes
 from digest.library.likes import Dataset
 from digest.ranking.evaluate import FEWEST, PERCENT, Result, Task
+from digest.ranking.tasks import from_feedback
+from digest.store import feedback, papers, subscribers
+from digest.store.opening import Store
 
 PAPERS, LIKES, READERS = "papers.jsonl", "likes.jsonl", "readers.jsonl"
 COLOURS = {"ours": "#1d4f91", "svm": "#7d838a"}
@@ -40,13 +43,31 @@ def read(folder: Path) -> Dataset:
             raise UserFileError(path=error.filename or folder, detail=error.strerror or str(error)) from None
 
 
+def stored(store: Store) -> Task:
+    """The task in what the store's own readers said of papers, with their phrases."""
+    with store.read() as connection:
+        said = feedback.everyone(connection)
+        readers = subscribers.everyone(connection)
+        known = {one.id: one for one in papers.corpus(connection)}
+        # Papers of a reader's library that no source listed are no part of the corpus.
+        unlisted = papers.by_ids(connection, {one.paper_id for _, one in said} - known.keys())
+    return from_feedback(
+        [*known.values(), *unlisted],
+        [(reader, one.paper_id, one.kind, one.at) for reader, one in said],
+        {one.id: tuple(interest.text for interest in one.profile.interests) for one in readers},
+    )
+
+
 def told(task: Task) -> str:
     """How the task was made, and whom it leaves out."""
     made = task.split
+    if not made.likes:
+        return f"{count(made.readers, 'reader')} and {count(len(task.papers), 'paper')}, but no likes."
     if made.since:
-        how = f"liked by nobody before {made.since}"
-    elif made.one_day:
-        how = "a fifth, by a hash of their keys, as all likes are of one day"
+        since = f"{made.since:%Y-%m-%d %H:%M}".removesuffix(" 00:00")
+        how = f"liked by nobody before {since}"
+    elif made.one_moment:
+        how = "a fifth, by a hash of their keys, as all likes are of one moment"
     else:
         how = f"a fifth, by a hash of their keys, as {count(made.undated, 'like')} have no date"
     said = (

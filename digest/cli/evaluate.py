@@ -11,7 +11,7 @@ import numpy as np
 import typer
 
 from digest import evaluation
-from digest.cli.common import Json, app, here, note, row, say, say_json, show, table
+from digest.cli.common import Json, app, here, load_config, note, opened, row, say, say_json, show, table
 from digest.errors import Problem, UserFileError
 from digest.letters.subject import count
 from digest.ranking import tasks
@@ -50,12 +50,16 @@ def _picture(path: Path | None) -> Path | None:
     return path
 
 
-@app.command(name="evaluate", epilog="Example: digest evaluate library/ --by likes:3 --picture quality.svg")
+@app.command(name="evaluate", epilog="Example: digest evaluate --by likes:3 --picture quality.svg")
 def evaluate_ranking(
     folder: Annotated[
-        Path,
-        typer.Argument(help="Holds papers.jsonl, likes.jsonl and, if you like, readers.jsonl.", metavar="FOLDER"),
-    ],
+        Path | None,
+        typer.Argument(
+            help="With papers.jsonl, likes.jsonl and, if you like, readers.jsonl.",
+            metavar="FOLDER",
+            show_default="the store",
+        ),
+    ] = None,
     by: Annotated[
         list[str] | None,
         typer.Option(
@@ -76,15 +80,21 @@ def evaluate_ranking(
     """How good is the ranking for real readers?
 
     Ranks papers that nobody had liked before, for readers of whom something is known, and looks where those stand
-    that they went on to like, beside plain TF-IDF. Likes with dates are split by time.
+    that they went on to like, beside plain TF-IDF. Likes with dates are split by time. Without FOLDER, the readers
+    are those of the store and their likes what they said with `digest like` and `digest save`.
     """
     if picture:
         evaluation.require_pictures()
-    data = evaluation.read(folder)
-    task = tasks.split(data.papers, data.likes, data.phrases)
+    problems: list[Problem] = []
+    if folder:
+        data = evaluation.read(folder)
+        task, problems = tasks.split(data.papers, data.likes, data.phrases), data.problems
+    else:
+        with opened(load_config(), create=False) as store:
+            task = evaluation.stored(store)
     if not json or len(task.known) < FEWEST:
-        _tell_problems(data.problems)
-    evaluation.require_readers(task, str(folder))
+        _tell_problems(problems)
+    evaluation.require_readers(task, str(folder or "the store"))
     kinds = list(dict.fromkeys(by or ["library"]))
     refused = {kind: number for kind in kinds if (number := len(task.by(kind).known)) < FEWEST}
     kinds = [kind for kind in kinds if kind not in refused]
@@ -93,7 +103,7 @@ def evaluate_ranking(
         rankers["svm"] = svm_per_reader
     results = evaluate(task, kinds, rankers) if kinds else []
     if json:
-        say_json(_plain(task, results, data.problems))
+        say_json(_plain(task, results, problems))
     else:
         say(evaluation.told(task))
         _tell(task, results)
@@ -102,7 +112,7 @@ def evaluate_ranking(
     if picture and results:
         _write(picture, evaluation.picture(results, BASE, picture.suffix.lower()[1:]))
         note(f"wrote {here(picture)}")
-    if data.problems or refused:
+    if problems or refused:
         raise typer.Exit(1)
 
 

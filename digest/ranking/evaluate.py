@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import datetime
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -45,8 +45,8 @@ class Known:
 class Split:
     """How a task was made, and what could not be part of it."""
 
-    since: date | None = None  # what was liked from this day on is the future; None: papers held out by a hash
-    one_day: bool = False  # there are dates, but all of one day
+    since: datetime | None = None  # what was liked from then on is the future; None: papers held out by a hash
+    one_moment: bool = False  # there are dates, but all the same
     undated: int = 0  # likes without a date
     likes: int = 0
     readers: int = 0  # who liked anything or named a phrase

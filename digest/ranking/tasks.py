@@ -61,8 +61,8 @@ def split(papers: Mapping[str, Paper], likes: Iterable[Like], phrases: Mapping[s
         known=[Known(one, tuple(liked.get(one, ())), phrases.get(one, ())) for one in kept],
         truth=[frozenset(truth[one]) for one in kept],
         split=Split(
-            since=cut.date() if cut else None,
-            one_day=bool(dates) and not undated and cut is None,
+            since=cut,
+            one_moment=bool(dates) and not undated and cut is None,
             undated=undated,
             likes=len(first),
             readers=len(readers),

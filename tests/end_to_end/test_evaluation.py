@@ -6,7 +6,9 @@ import json
 import os
 import random
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -15,7 +17,13 @@ from command import Digest
 from invented_readers import invented, write
 
 from digest import evaluation
+from digest.model import Entry, Feedback, Interest, Paper, Profile, Subscriber
 from digest.ranking.evaluate import Interval, Result
+from digest.sources.identity import title_key
+from digest.store import feedback, papers, subscribers
+from digest.store.opening import open_store
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -33,7 +41,7 @@ def test_the_ranking_is_measured_beside_plain_tfidf(empty: Digest, folder: Path)
     found = empty("evaluate", folder, "--json").json
     plain, ours = found["results"]
     assert found["problems"] == []
-    assert found["split"]["since"] in lines[0]
+    assert found["split"]["since"][:10] in lines[0]
     assert (plain["ranker"], ours["ranker"]) == ("plain", "ours")
     assert plain["ratio"] == {"mean": 1, "low": 1, "high": 1}
     for one in (plain, ours):
@@ -119,6 +127,58 @@ def test_a_folder_that_is_not_there_is_named(empty: Digest) -> None:
 def test_phrases_are_not_needed(empty: Digest, folder: Path) -> None:
     (folder / "readers.jsonl").unlink()
     assert "library, 24 readers" in empty("evaluate", folder).out
+
+
+# ---- the store's own readers
+
+
+def fill(digest: Digest, made: dict[str, list[dict[str, Any]]]) -> None:
+    """The invented readers as subscribers, who said at the time what they liked."""
+    store = open_store(f"sqlite:///{digest.home}/digest.db")
+    with store.write() as connection:
+        listed = [
+            Entry(
+                Paper(one["title"], one["abstract"], keys=(f"arxiv:{one['key']}", title_key(one["abstract"]))), n, n
+            )
+            for n, one in enumerate(made["papers"], 1)
+        ]
+        papers.add(connection, listed, "page:a", START.date(), len(listed), START)
+        ids = papers.ids_by_key(connection, [one.paper.keys[0] for one in listed])
+        asked = {one["reader"]: Profile(tuple(map(Interest, one["phrases"]))) for one in made["readers"]}
+        new = [
+            Subscriber(handle=name, address=f"{name}@example.org", profile=asked[name], next_due_at=START)
+            for name in asked
+        ]
+        subscribers.add(connection, new)
+        for reader in subscribers.everyone(connection):
+            said = [
+                Feedback(
+                    ids[f"arxiv:{one['paper']}"], "liked", datetime.fromisoformat(f"{one['at']}T08:00Z"), "cli"
+                )
+                for one in made["likes"]
+                if one["reader"] == reader.handle
+            ]
+            feedback.record(connection, reader.id, said)
+    store.close()
+
+
+def test_without_a_folder_the_stores_own_readers_are_measured(digest: Digest, folder: Path) -> None:
+    fill(digest, invented())
+    answer = digest("evaluate", "--by", "library", "--by", "phrases")
+    there = digest("evaluate", folder, "--by", "library", "--by", "phrases")
+    # The same readers, papers and likes, and so the same split.
+    assert answer.out.splitlines()[0].replace(" 08:00)", ")") == there.out.splitlines()[0]
+    assert "phrases, 24 readers" in answer.out
+    assert [line.split()[0] for line in answer.out.splitlines() if "[" in line] == ["plain", "ours"] * 2
+
+
+def test_a_store_without_likes_says_so(digest: Digest) -> None:
+    fill(digest, invented() | {"likes": []})
+    assert "Found: 24 readers and 180 papers, but no likes." in digest("evaluate", code=1).err
+
+
+def test_without_a_store_the_remedy_is_told(digest: Digest) -> None:
+    assert "there is no store yet" in digest("evaluate", code=4).err
 
 
 # ---- the picture

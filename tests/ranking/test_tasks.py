@@ -37,7 +37,7 @@ def test_the_last_fifth_of_the_likes_is_the_future() -> None:
     task = split(papers("p0", "p1", "p2", "p3", "q1", "q2", "never"), old + new, {})
     assert told(task) == {"a": ({"p0", "p1", "p2", "p3"}, {"q1"}), "b": ({"p0", "p1", "p2", "p3"}, {"q2"})}
     assert [task.papers[row].keys[0] for row in task.candidates] == ["q1", "q2"]
-    assert task.split.since == (START + timedelta(days=10)).date()
+    assert task.split.since == START + timedelta(days=10)
     assert (task.split.likes, task.split.readers, task.split.late) == (10, 2, 0)
 
 
@@ -70,13 +70,15 @@ def test_without_dates_a_fifth_of_the_papers_is_held_out() -> None:
     assert told(more) == told(task)  # a paper more moves no other
 
 
-@pytest.mark.parametrize(("days", "undated", "one_day"), [((1, 2, None), 1, False), ((3, 3, 3), 0, True)])
-def test_dates_that_divide_nothing_are_not_used(days: tuple[int | None, ...], undated: int, one_day: bool) -> None:
+@pytest.mark.parametrize(("days", "undated", "one_moment"), [((1, 2, None), 1, False), ((3, 3, 3), 0, True)])
+def test_dates_that_divide_nothing_are_not_used(
+    days: tuple[int | None, ...], undated: int, one_moment: bool
+) -> None:
     keys = [f"k{n}" for n in range(60)]
     task = split(papers(*keys), [like("a", key, days[n % 3]) for n, key in enumerate(keys)], {})
     assert task.split.since is None
     assert task.split.undated == 20 * undated
-    assert task.split.one_day is one_day
+    assert task.split.one_moment is one_moment
     assert told(task)
 
 
@@ -152,7 +154,7 @@ def test_the_last_word_on_a_paper_counts_from_the_first_good_one() -> None:
     rows += [row(1, 20, "disliked", 20), row(1, 20, "liked", 21)]
     task = from_feedback(stored(*range(1, 9), 20), rows, {})
     assert liked_ids(task) == {"1": (set(range(2, 8)), {8, 20})}
-    assert task.split.since == (START + timedelta(days=8)).date()
+    assert task.split.since == START + timedelta(days=8)
 
 
 def test_feedback_on_a_paper_that_is_gone_is_left_out() -> None:

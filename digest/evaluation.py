@@ -69,11 +69,13 @@ def told(task: Task) -> str:
     elif made.one_moment:
         how = "a fifth, by a hash of their keys, as all likes are of one moment"
     else:
-        how = f"a fifth, by a hash of their keys, as {count(made.undated, 'like')} have no date"
+        how = f"a fifth, by a hash of their keys, as no date is given for {count(made.undated, 'like')}"
     said = (
         f"{count(made.readers, 'reader')}, {count(made.likes, 'like')}, {count(len(task.papers), 'paper')}; "
         f"{len(task.candidates)} of these are to be ranked ({how})."
     )
+    if made.late:
+        said += f" Unused: {count(made.late, 'later like')} of papers that somebody had liked before."
     if made.without_truth:
         said += f" Left out: {count(made.without_truth, 'reader')} who liked none of them."
     if made.without_profile:

@@ -140,6 +140,8 @@ def _tell(task: Task, results: Sequence[Result]) -> None:
             means = [f"{one.figures[name].mean():.3f}" for name in (recall, "mrr")]
             row(made, one.ranker, _cell(ndcg), ratio, *means, f"{one.microseconds:,.0f}")
         show(made)
+    if len(task.candidates) <= CUTS[0]:
+        note(f"with only {count(len(task.candidates), 'paper')} to rank, every ranking looks good")
     if results:
         note(
             f"in brackets {PERCENT} % of bootstrap draws of the readers; µs each: microseconds to rank for a reader"

@@ -79,9 +79,15 @@ def test_every_kind_of_profile_has_its_table(empty: Digest, folder: Path) -> Non
 
 def test_without_dates_papers_are_held_out(empty: Digest) -> None:
     answer = empty("evaluate", write(empty.home / "library", invented(dates=False)))
-    assert "by a hash of their keys, as 604 likes have no date" in answer.out
+    assert "by a hash of their keys, as no date is given for 604 likes" in answer.out
     assert "1 reader who liked none of them" in answer.out
     assert "ours" in answer.out
+
+
+def test_where_every_ranking_must_look_good_that_is_said(empty: Digest) -> None:
+    answer = empty("evaluate", write(empty.home / "library", invented(papers=60)))
+    assert "with only 11 papers to rank, every ranking looks good" in answer.err
+    assert "recall@20" in answer.out
 
 
 def test_a_bad_line_is_counted_and_named_and_the_rest_is_used(empty: Digest, folder: Path) -> None:

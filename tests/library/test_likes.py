@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from digest.library.likes import Dataset, parse
 from digest.model import Paper
@@ -85,3 +88,22 @@ def test_an_empty_phrase_is_named_by_its_place() -> None:
 def test_a_file_is_named_as_the_user_would_type_it() -> None:
     (problem,) = parse([b"?"], [], [], name=lambda name: f"my/{name}").problems
     assert problem.path == "my/papers.jsonl"
+
+
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda inner: st.lists(inner, max_size=3)
+)
+LINE = st.dictionaries(
+    st.sampled_from(["key", "title", "abstract", "authors", "reader", "paper", "at", "phrases"]), ANY
+)
+
+
+@given(st.lists(st.binary() | LINE.map(json.dumps).map(str.encode), max_size=4))
+def test_whatever_a_line_holds_it_is_used_or_named_once(lines: list[bytes]) -> None:
+    good = b'{"key": "good one", "title": "A good one"}'
+    found = parse([*lines, good], lines, lines)
+    assert "good one" in found.papers
+    for name in ("papers.jsonl", "likes.jsonl", "readers.jsonl"):
+        named = [one.line for one in found.problems if one.path == name]
+        assert len(named) == len(set(named))
+        assert set(named) <= {number for number, line in enumerate([*lines, good], 1) if line.strip()}

@@ -117,8 +117,8 @@ def _tell(reader: Subscriber, done: Sequence[Imported], kind: As, dry_run: bool)
             note(f"{path}: what {reader.handle} said by hand of {count(one.by_hand, 'paper')} stays")
     if taken:
         verdicts = sum(one.verdicts for one in taken)
-        would = "nothing was stored; it would be: " if dry_run else ""
-        say(f"{would}{reader.handle}: {count(verdicts, 'paper')} newly {kind.value}")
+        told = f"{reader.handle}: {count(verdicts, 'paper')}"
+        say(f"{told} would be newly {kind.value}; nothing was stored" if dry_run else f"{told} newly {kind.value}")
 
 
 def _tell_removed(reader: Subscriber, removed: dict[str, int], dry_run: bool, json: bool) -> None:

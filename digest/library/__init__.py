@@ -1,1 +1,1 @@
-"""Profile material: profile files in and out."""
+"""Profile material: profile files, and libraries of references."""

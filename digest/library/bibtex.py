@@ -12,7 +12,7 @@ from bibtexparser.middlewares import RemoveEnclosingMiddleware, ResolveStringRef
 from bibtexparser.middlewares.names import parse_single_name_into_parts, split_multiple_persons_names
 from bibtexparser.model import Block, Entry, ParsingFailedBlock, String
 
-from digest.library.material import Item, Unusable, moment, paper
+from digest.library.material import MOST_AUTHORS, Item, Unusable, moment, paper
 from digest.model import Rejected
 from digest.text import clean
 
@@ -89,7 +89,7 @@ def _item(entry: Entry, line: int) -> Item:
 def _authors(text: str) -> list[str]:
     """`Fekete, Béla and Ada Ant and others` → Béla Fekete, Ada Ant; still in LaTeX."""
     names = []
-    for name in split_multiple_persons_names(text):
+    for name in split_multiple_persons_names(text)[:MOST_AUTHORS]:
         # It reads a name sign by sign; nobody's is that long.
         if name != "others" and len(name) <= 200:
             names.append(parse_single_name_into_parts(name, strict=False).merge_first_name_first)

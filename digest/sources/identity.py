@@ -31,11 +31,11 @@ _MARKS = re.compile("[\u0300-\u036f]+")
 _ARXIV = re.compile(
     r"(?:https?://)?(?:(?:www\.|export\.)?arxiv\.org/(?:abs|pdf|html|format)/|(?:www\.)?alphaxiv\.org/abs/"
     r"|huggingface\.co/papers/|(?:doi:\s*|(?:https?://)?(?:dx\.)?doi\.org/)?10\.48550/arxiv\.|arxiv:\s*)?"
-    r"(?:([a-z-]+)(?:\.[a-z]{2})?(/\d{7})|(\d{4}\.\d{4,5}))(?:v\d+)?(?:\.pdf)?(?:\s*\[[a-z.-]+\])?(?:[/?#]\S*)?",
+    r"(?:([a-z-]+)(?:\.[a-z]{2})?(/[0-9]{7})|([0-9]{4}\.[0-9]{4,5}))(?:v[0-9]+)?(?:\.pdf)?(?:\s*\[[a-z.-]+\])?(?:[/?#]\S*)?",
     re.IGNORECASE,
 )
 _DOI = re.compile(
-    r"(?:doi:\s*|(?:https?://)?(?:(?:dx|www)\.)?doi\.org/)?(10\.\d{4,9}(?:\.\d+)*/\S+)", re.IGNORECASE
+    r"(?:doi:\s*|(?:https?://)?(?:(?:dx|www)\.)?doi\.org/)?(10\.[0-9]{4,9}(?:\.[0-9]+)*/\S+)", re.IGNORECASE
 )
 
 

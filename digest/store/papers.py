@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 
@@ -50,8 +51,11 @@ def _merge(
 ) -> tuple[list[int], Added]:
     # Two who find no key at the same moment would both store the paper.
     keep_others_out(connection, paper)
-    known_ids = ids_by_key(connection, [key for p in papers for key in (*p.keys, split_key(p))])
+    known_ids = ids_by_key(connection, [key for p in papers for key in p.keys])
     stored = {p.id: p for p in by_ids(connection, set(known_ids.values()))}
+    split = ids_by_key(connection, map(split_key, _in_doubt(papers, known_ids, stored)))
+    stored |= {p.id: p for p in by_ids(connection, set(split.values()) - stored.keys())}
+    known_ids |= split
     # What a source says of a paper goes before what a reader's library says of it.
     unlisted = _without_listing(connection, stored) if listed else set()
     fresh: list[Paper] = []  # a new paper has the id -1 - its index here until it is inserted
@@ -59,11 +63,11 @@ def _merge(
     new = known = merged = 0
     for one in papers:
         keys = one.keys
-        found = next((known_ids[key] for key in keys if key in known_ids), None)
+        found = _first(known_ids, keys)
         if found is not None and not _is_same(one, stored[found], keys):
             # Another paper has this very title, so this one is known by its abstract as well.
             keys = tuple(split_key(one) if key.startswith("title:") else key for key in keys)
-            found = next((known_ids[key] for key in keys if key in known_ids), None)
+            found = _first(known_ids, keys)
         if found is None:
             found = -1 - len(fresh)
             fresh.append(replace(one, keys=keys))
@@ -133,6 +137,21 @@ def count(connection: sa.Connection) -> tuple[int, int]:
     """(papers, listings)"""
     papers = connection.execute(sa.select(sa.func.count()).select_from(paper)).scalar_one()
     return papers, connection.execute(sa.select(sa.func.count()).select_from(listing)).scalar_one()
+
+
+def _first(known_ids: Mapping[str, int], keys: Iterable[str]) -> int | None:
+    return next((known_ids[key] for key in keys if key in known_ids), None)
+
+
+def _in_doubt(papers: Sequence[Paper], known_ids: Mapping[str, int], stored: Mapping[int, Paper]) -> list[Paper]:
+    """Those that another paper of the same title may keep from their own key; to fold an abstract takes long."""
+    times = Counter(key for one in papers for key in one.keys)
+    return [
+        one
+        for one in papers
+        if any(times[key] > 1 for key in one.keys)
+        or ((found := _first(known_ids, one.keys)) is not None and not _is_same(one, stored[found], one.keys))
+    ]
 
 
 def _is_same(a: Paper, b: Paper, keys: Sequence[str]) -> bool:

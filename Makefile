@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST_WORKERS ?= 2
 
-.PHONY: demo test lint types unit bench bench-relevance pictures clean venv
+.PHONY: demo test lint types unit bench bench-relevance calibration pictures clean venv
 
 demo: venv ## run the main job on the shipped samples, in ./demo
 	$(BIN)/digest demo demo
@@ -26,6 +26,9 @@ bench: venv ## side-by-side measurements, printed as ratios
 
 bench-relevance: venv ## ranking quality for the readers in the folder READERS
 	$(BIN)/python -m benchmarks.relevance --readers $(or $(READERS),$(error name the readers' folder: READERS=…))
+
+calibration: venv ## what a score is worth to the readers in the folder READERS; draws docs/calibration.png
+	$(BIN)/python -m benchmarks.calibration --readers $(or $(READERS),$(error name the readers' folder: READERS=…))
 
 pictures: venv ## the README's pictures, and more to look at; needs Chromium
 	$(BIN)/python docs/pictures.py

@@ -24,6 +24,15 @@ class DigestError(Exception):
         return template.format(**self.fields)
 
 
+class ExtraMissing(DigestError):
+    """{what} needs an extra that is not installed: pip install 'digest-letter[{extra}]'"""
+
+
+class TooFewReaders(DigestError):
+    """{where}: {number} readers can be measured, and fewer than {least} say nothing. A reader counts who is known
+    by a like or a phrase and went on to like a paper that is to be ranked. Found: {found}"""
+
+
 # ---- files the user wrote
 
 

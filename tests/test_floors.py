@@ -17,7 +17,7 @@ FLOORS: dict[str, int] = {
     # adapters
     **dict.fromkeys(("store", "delivery", "migrations"), 2),
     # the day
-    **dict.fromkeys(("ingest", "roster", "edition", "courier", "run", "verdicts", "libraries"), 3),
+    **dict.fromkeys(("ingest", "roster", "edition", "courier", "run", "verdicts", "libraries", "evaluation"), 3),
     # doors
     **dict.fromkeys(("cli", "service"), 4),
 }

@@ -131,7 +131,7 @@ class NotMailable(DeliveryError):
 
 
 class TemplateInvalid(UserFileError):
-    """{path}: {detail}. Mend the template, or remove it to use the shipped one. No letter was lost; they wait."""
+    """{path}: {detail}. Mend the template, or set `letter.templates` to "". No letter was lost; they wait."""
 
 
 # ---- names

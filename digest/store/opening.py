@@ -75,7 +75,7 @@ def open_store(url: str, *, create: bool = True, lock_wait: float = LOCK_WAIT_SE
     if parsed.get_backend_name() == "sqlite" and not create:
         name = parsed.database
         try:
-            missing = name and name != ":memory:" and not Path(name).exists()
+            missing = name and not Path(name).exists()
         except OSError as error:
             raise StoreUnreachable(url=shown(url), detail=error.strerror or str(error)) from None
         if missing:

@@ -37,7 +37,7 @@ def serve(config: Config) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    store = open_store(config.store_url)
+    store = open_store(config.store_url, create=False)
     try:
         service = Service(store, config, stopping)
         # One process, one job, kept in memory: the scheduler only ticks. One tick at a time; ticks that were missed

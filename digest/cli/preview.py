@@ -62,12 +62,13 @@ def preview(
     """
     config = load_config()
     now = clock.now()
-    with opened(config) as store:
+    with opened(config, create=False) as store:
         reader = _reader(config, store, name, draft)
-        slot = day or _next_slot(store, reader, now)
         press = Press(store, config)
+        slot = day or _next_slot(press, reader, now)
         letter = press.preview(reader, slot, now)
         verdicts = press.explain(reader, slot) if explain or json else []
+        newest = None if letter.candidates else press.open(slot).newest
     rendered = render_letter(letter, config) if letter.picks else None
     if json:
         say_json(_plain(letter, rendered, verdicts))
@@ -76,6 +77,8 @@ def preview(
     note(f"{reader.handle} <{reader.address}>, letter of {slot}{state}")
     if rendered is None:
         say(f"No letter: {letter.note}.")
+        if newest:
+            note(f"`digest preview {name} --day {newest}` shows the letter of that day")
     elif text:
         say(rendered.text.rstrip("\n"))
     if explain:
@@ -122,14 +125,13 @@ def _reader(config: Config, store: Store, name: str, draft: bool) -> Subscriber:
     return stored
 
 
-def _next_slot(store: Store, reader: Subscriber, now: datetime) -> date:
-    """The slot of the letter to be sent next: today's while it has not left, else the one after."""
+def _next_slot(press: Press, reader: Subscriber, now: datetime) -> date:
+    """The slot of the letter to be sent next: today's while it may still leave, else the one after."""
     today = clock.local_day(now, reader.time_zone)
     slot = today if clock.is_slot(reader.cadence, today) else clock.next_slot(reader.cadence, today)
-    with store.read() as connection:
-        there = letters.existing(connection, [(reader.id, slot)])
-        written = letters.by_ids(connection, list(there.values()))
-    if written and written[0].state not in (LetterState.READY, LetterState.DEFERRED):
+    with press.store.read() as connection:
+        written = letters.existing(connection, [(reader.id, slot)])
+    if written and press.preview(reader, slot, now).state not in (LetterState.READY, LetterState.DEFERRED):
         return clock.next_slot(reader.cadence, slot)
     return slot
 

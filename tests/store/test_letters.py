@@ -434,3 +434,17 @@ def test_the_accounts_add_up_whatever_happens(store: Store, seed: int) -> None:
 
 def _edition(connection: sa.Connection) -> int:
     return editions.open_edition(connection, DAY, 7, 9, "pool", NOW)
+
+
+def test_only_an_empty_letter_can_be_reopened(store: Store) -> None:
+    add(store, paper("Bees"))
+    (bees,) = stored_papers(store)
+    alice, bela = subscribe(store, "alice", "bela")
+    write(store, letter(alice, note="no papers were listed"), letter(bela, bees))
+    with store.write() as connection:
+        ids = [found.id for reader in (alice, bela) for found in letters.of_subscriber(connection, reader.id)]
+        assert letters.empty(connection, ids) == {ids[0]: "no papers were listed"}
+        letters.reopen(connection, ids)
+    assert states(store) == {"ready": 1}
+    assert write(store, letter(alice, bees), letter(bela, bees)) == 1
+    assert memory(store, alice) == memory(store, bela) == {bees.id: DAY}

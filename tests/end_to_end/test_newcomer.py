@@ -1,0 +1,127 @@
+"""What a newcomer runs into: a slip is said before anything is written, with the remedy, and nothing is lost."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from command import PAPERS, Digest
+
+DAY = "2025-03-14"
+SENDER = '[letter]\nfrom_address = "letters@example.org"\n'
+
+
+@pytest.fixture
+def one(digest: Digest) -> Digest:
+    """One reader, and papers for a day."""
+    digest("ingest", digest.page("one", PAPERS), "--day", DAY)
+    digest.profile("alice")
+    digest("profiles", "apply")
+    return digest
+
+
+# ---- templates of one's own
+
+
+@pytest.mark.parametrize("made", ["", "mine/letter.html", "mine/letter/lettre.html"])
+def test_a_templates_folder_that_replaces_nothing_is_refused_before_anything_is_written(
+    one: Digest, made: str
+) -> None:
+    one.write("config.toml", SENDER + 'templates = "mine"\n')
+    if made:
+        one.write(made, "{{ letter.name }}")
+    before = one("status", "--json").json
+    for command in (["run", "--day", DAY], ["run", "--day", DAY, "--dry-run"], ["serve"], ["preview", "alice"]):
+        err = one(*command, *(["--day", DAY] if command[0] == "preview" else []), code=3).err
+        assert "config.toml: letter.templates: " in err
+        assert ("replaces no template" if made else "no such folder") in err
+        assert str(one.home / "mine") in err
+        assert "letter/letter.html" in err
+        assert "letter/letter.txt" in err
+    assert one("status", "--json").json == before
+
+
+def test_one_template_of_ones_own_is_enough(one: Digest) -> None:
+    one.write("config.toml", SENDER + 'templates = "mine"\n')
+    one.write("mine/letter/card.html", "<tr><td>CARD {{ card.number }}</td></tr>")
+    one("preview", "alice", "--day", DAY)
+    page = (one.home / f"preview/alice-{DAY}.html").read_text("utf-8")
+    assert page.count("CARD ") == 5
+    assert "About this letter" in page
+
+
+def test_a_password_that_is_not_there_is_said_before_anything_is_written(one: Digest) -> None:
+    smtp = '[delivery]\nkind = "smtp"\n[delivery.smtp]\nuser = "me"\npassword_file = "secret"\n'
+    one.write("config.toml", SENDER + smtp)
+    err = one("run", "--day", DAY, code=3).err
+    assert f"delivery.smtp.password_file: no such file: {one.home / 'secret'}" in err
+    assert "Errno" not in err
+    assert one("why", "alice", "--json").json == []
+
+
+# ---- slots
+
+
+def test_an_empty_slot_is_written_when_pages_have_come_in(digest: Digest) -> None:
+    digest.profile("alice", 'interests = ["tool use"]\nfloor = 5')
+    digest("profiles", "apply")
+    digest("run", "--day", DAY)
+    (empty,) = digest("why", "alice", "--json").json
+    assert (empty["state"], empty["papers"]) == ("empty", [])
+    digest("ingest", digest.page("one", PAPERS), "--day", DAY)
+    (promised,) = digest("run", "--day", DAY, "--dry-run", "--json").json["would_write"]
+    digest("run", "--day", DAY)
+    (written,) = digest("why", "alice", "--json").json
+    assert written["state"] == "sent"
+    assert written["papers"] == [pick["title"] for pick in promised["picks"]] != []
+    again = digest("run", "--day", DAY, "--json").json
+    assert (again["written"]["already"], again["delivered"]) == (1, {})
+    assert len(digest.mails()) == 1
+
+
+def test_an_empty_slot_stays_as_it_is_while_nothing_has_changed(one: Digest) -> None:
+    one.profile("alice", 'interests = ["zymurgy"]')
+    one("profiles", "apply")
+    one("run", "--day", DAY)
+    (before,) = one("why", "alice", "--json").json
+    assert one("run", "--day", DAY, "--dry-run", "--json").json == {"would_write": [], "written_before": 1}
+    assert one("run", "--day", DAY, "--json").json["written"] == {"ready": 0, "empty": 0, "failed": 0, "already": 1}
+    assert one("why", "alice", "--json").json == [before]
+
+
+def test_the_preview_of_an_empty_slot_is_what_a_run_would_write_by_now(digest: Digest) -> None:
+    today = datetime.now(UTC).date()
+    digest.profile("alice", "floor = 0")
+    digest("profiles", "apply")
+    digest("run")
+    digest("ingest", digest.page("one", PAPERS), "--day", str(today))
+    shown = digest("preview", "alice", "--json").json
+    assert shown["slot"] == str(today)
+    digest("run")
+    assert [one["state"] for one in digest("why", "alice", "--json").json] == ["sent"]
+    assert digest("why", "alice", "--json").json[0]["subject"] == shown["subject"]
+
+
+def test_an_empty_preview_names_the_day_that_has_papers(one: Digest) -> None:
+    answer = one("preview", "alice")
+    assert "No letter: no papers were listed" in answer.out
+    assert f"`digest preview alice --day {DAY}`" in answer.err
+
+
+def test_a_day_that_lies_ahead_is_only_for_looking(one: Digest) -> None:
+    ahead = datetime.now(UTC).date() + timedelta(days=2)
+    assert "--dry-run" in one("run", "--day", str(ahead), code=2).err
+    one("run", "--day", str(ahead), "--dry-run")
+    assert one("why", "alice", "--json").json == []
+    one("run", "--day", str(ahead - timedelta(days=1)))  # somewhere it is tomorrow already
+
+
+# ---- the store
+
+
+@pytest.mark.parametrize("command", ["run", "run --dry-run", "serve", "preview alice", "status", "why alice"])
+def test_a_store_that_is_not_there_is_said_and_not_made(digest: Digest, command: str) -> None:
+    err = digest(*command.split(), code=4).err
+    assert "digest ingest" in err
+    assert "digest profiles apply" in err
+    assert not (digest.home / "digest.db").exists()

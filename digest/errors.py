@@ -76,7 +76,12 @@ class PageError(DigestError):
 
 
 class PageUnreadable(PageError):
-    """{path}: {detail}. Save the page as plain text in UTF-8 and ingest it again."""
+    """{path}: {detail}. {remedy}."""
+
+    def __init__(
+        self, *, path: object, detail: str, remedy: str = "Save the page as plain text in UTF-8 and ingest it again"
+    ) -> None:
+        super().__init__(path=path, detail=detail, remedy=remedy)
 
 
 class PageDayUnclear(PageError):
@@ -111,6 +116,10 @@ class StoreUnreachable(StoreError):
 class NotRecorded(StoreError):
     """{number} letters got their answer, but it could not be written down: {detail} Run `digest run` again when the
     store can be used: what can be asked is settled then, and the rest is held as uncertain, not sent again."""
+
+
+class NotUncertain(DigestError):
+    """letter {id}: {detail}. Nothing was changed; `digest outbox --state uncertain` lists those in doubt."""
 
 
 # ---- the mail

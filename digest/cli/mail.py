@@ -14,7 +14,7 @@ from digest.config import Config, check_address
 from digest.courier import compose, templates_of, transport_of
 from digest.delivery.replies import explain
 from digest.delivery.transport import Transport
-from digest.errors import RelayUnusable
+from digest.errors import NotUncertain, RelayUnusable
 from digest.letters.subject import count
 from digest.model import (
     Interest,
@@ -138,12 +138,16 @@ def _decide(which: str, *, resend: bool, said: str) -> None:
         raise typer.BadParameter(f"{which!r} is neither a number nor “all”")
     decided = 0
     with opened(load_config(), create=False) as store, store.write() as connection:
-        ids = letters.ids_in_state(connection, LetterState.UNCERTAIN) if which == "all" else [int(which)]
+        if which == "all":
+            ids = letters.ids_in_state(connection, LetterState.UNCERTAIN)
+        else:
+            ids = [int(which)] if len(which) <= 10 and int(which) < 2**31 else []
         for one in ids:
             decided += letters.release_uncertain(connection, one, clock.now(), resend=resend)
-    if not decided and which != "all":
-        note(f"no uncertain letter has the number {which}; `digest outbox` lists them")
-        raise typer.Exit(6)
+        if not decided and which != "all":
+            found = letters.by_ids(connection, ids)
+            detail = f"it is {found[0].state.value}, not uncertain" if found else "there is no such letter"
+            raise NotUncertain(id=which, detail=detail)
     say(f"{count(decided, 'letter')} {said}")
 
 

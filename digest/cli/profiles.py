@@ -177,5 +177,5 @@ def _show(plan: Plan, reading: roster.Reading, json: bool, *, done: bool = False
         parts = [f"{number} {kind}" for kind, number in plan.counts.items()] + [f"{plan.unchanged} unchanged"]
         parts += [f"{len(reading.refused)} refused"] if reading.refused else []
         say(("applied: " if done else "would apply: ") + ", ".join(parts))
-    if problems:
-        raise typer.Exit(3)
+    if problems:  # what was applied is done, whatever else was refused
+        raise typer.Exit(1 if done and reading.subscribers else 3)

@@ -125,3 +125,57 @@ def test_a_store_that_is_not_there_is_said_and_not_made(digest: Digest, command:
     assert "digest ingest" in err
     assert "digest profiles apply" in err
     assert not (digest.home / "digest.db").exists()
+
+
+# ---- pages
+
+
+def test_a_page_that_is_missing_stops_no_other_and_each_slip_has_its_own_remedy(
+    digest: Digest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("digest.ingest.LARGEST_PAGE", 50_000)
+    good = digest.page("good", PAPERS)
+    slips = {
+        str(digest.home / "missing.txt"): "Check the name",
+        "-": "Save the page to a file",
+        str(digest.write("large.txt", "word " * 12_000)): "split it",
+        str(digest.write("empty.txt", "\n")): "Save the page once more",
+    }
+    answer = digest("ingest", *slips, good, "--day", DAY, "--json", code=1)
+    assert [one["new"] for one in answer.json] == [0, 0, 0, 0, 5]
+    for one, (name, remedy) in zip(answer.json[:4], slips.items(), strict=True):
+        assert one["page"] == name
+        assert one["error"].startswith(f"{name}: ")
+        assert remedy in one["error"]
+        assert "UTF-8" not in one["error"]
+    assert digest("ingest", "missing.txt", "--json", code=3).json[0]["error"]
+
+
+def test_a_page_of_a_wrong_year_can_be_taken_back(one: Digest) -> None:
+    page = one.home / "pages/one.txt"
+    wrong = one("ingest", page, "--year", "2024", "--json").json[0]
+    assert (wrong["day"], wrong["new"], wrong["listings"]) == ("2024-03-14", 0, 5)
+    table = one("ingest", page, "--year", "2024").out.splitlines()
+    assert (table[0].split()[-1], table[1].split()[-1]) == ("listed", "0")
+    before = one("status", "--json").json
+    assert one("ingest", page, "--forget", "--year", "2023", "--json").json[0]["listings"] == 0
+    assert one("status", "--json").json == before
+    assert "5 listings of 2024-03-14 forgotten" in one("ingest", page, "--forget", "--year", "2024").out
+    after = one("status", "--json").json
+    assert (after["papers"], after["listings"], after["newest_listing"]) == (5, 5, DAY)
+    assert one("preview", "alice", "--day", DAY, "--json").json["subject"]
+    gone = one("ingest", page, "nowhere.txt", "--forget", "--day", DAY, "--json", code=1).json
+    assert [bool(found["error"]) for found in gone] == [False, True]
+    assert one("status", "--json").json["listings"] == 0
+
+
+# ---- words about letters and profiles
+
+
+def test_a_decision_about_a_letter_that_is_not_in_doubt_says_what_it_is(one: Digest) -> None:
+    one("run", "--day", DAY)
+    for act in ("resend", "settle"):
+        assert "error: letter 1: it is sent, not uncertain" in one("outbox", act, "1", code=1).err
+        assert "error: letter 77: there is no such letter" in one("outbox", act, "77", code=1).err
+        one("outbox", act, "9" * 30, code=1)
+    assert len(one.mails()) == 1

@@ -96,7 +96,7 @@ class CardView:
 @dataclass(frozen=True, slots=True)
 class FooterView:
     address: str  # "ada@example.org"
-    cadence: str  # "every day", "every weekday", "every Monday"
+    cadence: str  # "every day", "every weekday", "every Monday"; empty for a letter that is sent but once
     hour: str  # "07:00"
     zone: str  # "Europe/Berlin time", "UTC"
     reply_to: str  # "letters@example.org"

@@ -194,6 +194,9 @@ def load(home: Path) -> Config:
         data = path.read_bytes()
     except FileNotFoundError:
         raise ConfigMissing(path=path) from None
+    except NotADirectoryError:
+        remedy = f"name the folder that holds {FILE_NAME}"
+        raise FileInvalid([Problem(str(home), None, "", "a file is no home folder", remedy)]) from None
     except OSError as error:
         raise FileInvalid(
             [Problem(str(path), None, "", error.strerror or str(error), "make it a readable file")]

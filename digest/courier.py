@@ -36,6 +36,7 @@ from digest.errors import (
 )
 from digest.letters.letter import TEMPLATES, Rendered, environment, render
 from digest.letters.mime import assemble
+from digest.letters.subject import count
 from digest.model import Letter, LetterState, Outcome
 from digest.store import letters
 from digest.store.opening import Store
@@ -258,7 +259,7 @@ class _Round:
                 break
             except StoreError as error:
                 if attempt == RECORD_TRIES - 1:
-                    raise NotRecorded(number=len(outcomes), detail=error) from error
+                    raise NotRecorded(letters=count(len(outcomes), "letter"), detail=error) from error
                 time.sleep(1)
         if recorded < len(outcomes):
             log.warning("%d letters were taken over by another courier meanwhile", len(outcomes) - recorded)

@@ -20,7 +20,7 @@ class DigestError(Exception):
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        template = cleandoc(type(self).__doc__ or "")
+        template = " ".join(cleandoc(type(self).__doc__ or "").split("\n"))
         return template.format(**self.fields)
 
 
@@ -31,6 +31,10 @@ class UserFileError(DigestError):
     """{path}: {detail}"""
 
     exit_code = 3
+
+
+class CannotWrite(UserFileError):
+    """{path}: cannot be written: {detail}. {remedy}."""
 
 
 class ConfigMissing(UserFileError):
@@ -114,8 +118,8 @@ class StoreUnreachable(StoreError):
 
 
 class NotRecorded(StoreError):
-    """{number} letters got their answer, but it could not be written down: {detail} Run `digest run` again when the
-    store can be used: what can be asked is settled then, and the rest is held as uncertain, not sent again."""
+    """What became of {letters} could not be written down: {detail} Run `digest run` again when the store can be
+    used: what can be asked is settled then, and the rest is held as uncertain, not sent again."""
 
 
 class NotUncertain(DigestError):

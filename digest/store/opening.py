@@ -199,6 +199,8 @@ def _explain(url: str, error: exc.DatabaseError) -> DigestError:
         return StoreLocked(url=url)
     if "disk is full" in message:
         message = "the disk is full; make room and run the command again, nothing was changed"
+    if "not a database" in message or "malformed" in message:
+        message += ", or a damaged one; put a copy of it back, or move it away to start a new one"
     return StoreUnreachable(url=url, detail=message)
 
 

@@ -123,13 +123,16 @@ def outbox(
 
 @outbox_app.command(epilog="Example: digest outbox resend 17")
 def resend(which: Which) -> None:
-    """Send uncertain letters again with the next run, under the same Message-ID."""
+    """Send a letter in doubt again, under the same Message-ID.
+
+    It leaves with the next run.
+    """
     _decide(which, resend=True, said="will be sent again with the next run")
 
 
 @outbox_app.command(epilog="Example: digest outbox settle all")
 def settle(which: Which) -> None:
-    """Take uncertain letters as sent."""
+    """Take a letter in doubt as sent."""
     _decide(which, resend=False, said="taken as sent")
 
 
@@ -161,7 +164,10 @@ def _specimen(config: Config, address: str) -> Letter:
         authors=("The Digest authors",),
     )
     reader = Subscriber(
-        handle="test-mail", address=address, profile=Profile(interests=(Interest(interest),), papers=1)
+        handle="test-mail",
+        address=address,
+        cadence="",  # it comes but once
+        profile=Profile(interests=(Interest(interest),), papers=1),
     )
     now = clock.now()
     pick = Pick(paper, 100.0, 1.0, 0.0, (Reason("phrase", interest, ("arrival", "letters"), 100.0),))

@@ -35,7 +35,7 @@ SHOWN = 5  # rejected or flagged entries told per page; --json has all
 
 @app.command(name="ingest", epilog="Example: digest ingest saved/ --day 2026-03-14")
 def ingest_pages(
-    pages: Annotated[list[Path], typer.Argument(help="Saved pages, or folders of them.", metavar="PAGE…")],
+    pages: Annotated[list[Path], typer.Argument(help="Saved pages, or folders of them.", metavar="PAGE")],
     day: Day = None,
     year: Annotated[
         int | None, typer.Option(help="The year of a page that says only “Mar 14”.", min=1900, max=9998)

@@ -10,11 +10,13 @@ import typer
 
 from digest import clock, courier, roster
 from digest.cli.common import (
+    NO_SUBSCRIBERS,
     Day,
     Json,
     app,
     complain,
     find_subscriber,
+    here,
     letter_rows,
     load_config,
     local,
@@ -57,7 +59,7 @@ def run(
         raise typer.BadParameter(f"{day} lies ahead; --dry-run shows what there is for it", param_hint="--day")
     courier.check(config)
     with opened(config, create=False) as store:
-        one = find_subscriber(store, only) if only else None
+        one = None if only is None else find_subscriber(store, only)
         with store.read() as connection:
             everyone = subscribers.everyone(connection)
         _warn_of_unapplied(config, everyone)
@@ -86,7 +88,13 @@ def run(
     if json:
         say_json(_plain(ran, done))
     else:
-        _tell(ran, done, len(due))
+        _tell(ran, done)
+        if not everyone:
+            note(f"there are no subscribers; {NO_SUBSCRIBERS}")
+        elif not due and not only:
+            note("nobody is due")
+        if config.delivery.kind == "maildir" and ran.delivered.counts[LetterState.SENT]:
+            note(f"filed in {here(config.path(config.delivery.maildir))}/")
     if ran.delivered.stopped:
         complain(ran.delivered.stopped)
         raise typer.Exit(ran.delivered.stopped.exit_code)
@@ -101,9 +109,11 @@ def summary(ran: Ran) -> str:
     written += [f"{ran.written.empty} empty"] if ran.written.empty else []
     written += [f"{ran.written.failed} could not be chosen"] if ran.written.failed else []
     written += [f"{ran.written.already} written before"] if ran.written.already else []
-    sent = [f"{number} {state.value}" for state, number in sorted(ran.delivered.counts.items()) if number]
+    sent = ["none sent"] if ran.delivered.stopped and not ran.delivered.counts else []
+    sent += [f"{number} {state.value}" for state, number in sorted(ran.delivered.counts.items()) if number]
     sent += [f"{ran.delivered.expired} expired"] if ran.delivered.expired else []
     sent += [f"{ran.delivered.suppressed} suppressed"] if ran.delivered.suppressed else []
+    sent += ["the rest waits for the next run"] if ran.delivered.stopped else []
     return ", ".join(written) + " · " + (", ".join(sent) or "nothing to send")
 
 
@@ -139,11 +149,9 @@ def _load(store: Store, due: list[Due]) -> list[Letter]:
         )
 
 
-def _tell(ran: Ran, done: list[Letter], due: int) -> None:
+def _tell(ran: Ran, done: list[Letter]) -> None:
     if done:
         show(letter_rows(done))
-    if not due:
-        note("nobody is due")
     told = {letter.id for letter in done}
     for letter, outcome in ran.delivered.troubles[:SHOWN]:
         if letter.id not in told or outcome.state is not LetterState.FAILED:

@@ -6,6 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from command import PAPERS, Digest
+from rich.console import Console
+
+from digest.cli import common
 
 DAY = "2025-03-14"
 SENDER = '[letter]\nfrom_address = "letters@example.org"\n'
@@ -130,7 +133,7 @@ def test_a_store_that_is_not_there_is_said_and_not_made(digest: Digest, command:
 # ---- pages
 
 
-def test_a_page_that_is_missing_stops_no_other_and_each_slip_has_its_own_remedy(
+def test_a_missing_page_stops_no_other_and_each_slip_has_its_own_remedy(
     digest: Digest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("digest.ingest.LARGEST_PAGE", 50_000)
@@ -179,3 +182,156 @@ def test_a_decision_about_a_letter_that_is_not_in_doubt_says_what_it_is(one: Dig
         assert "error: letter 77: there is no such letter" in one("outbox", act, "77", code=1).err
         one("outbox", act, "9" * 30, code=1)
     assert len(one.mails()) == 1
+
+
+def test_apply_that_was_partly_refused_ends_with_1_and_wholly_with_3(digest: Digest) -> None:
+    bad = digest.profile("bad", "hour = 25")
+    assert "error: " in digest("profiles", "apply", code=3).err
+    digest.profile("alice")
+    assert "bad.toml:2: hour" in digest("profiles", "apply", code=1).err
+    digest("profiles", "diff", code=3)
+    bad.unlink()
+    digest("profiles", "apply")
+
+
+def test_the_example_s_address_that_is_left_in_a_profile_is_noticed(empty: Digest) -> None:
+    empty("init")
+    assert "you has the example's address still" in empty("profiles", "apply").err
+    empty.profile("you", address="me@example.org")
+    assert "example's" not in empty("profiles", "apply").err
+
+
+def test_every_problem_of_a_file_is_marked_as_an_error(digest: Digest) -> None:
+    digest.write("config.toml", "[letter]\nnmae = 'x'\n[edition]\nwindow_days = 0\n")
+    lines = digest("status", code=3).err.splitlines()
+    assert [line.startswith("error: ") for line in lines] == [True, True]
+
+
+def test_a_cadence_without_its_day_is_completed(digest: Digest) -> None:
+    digest.profile("alice", 'cadence = "weekly"')
+    assert "did you mean 'weekly:mon'?" in digest("profiles", "check", code=3).out
+
+
+def test_a_name_that_is_empty_is_nobody_s(one: Digest) -> None:
+    for command in (["why"], ["preview"], ["run", "--only"]):
+        assert "error: “”: no such subscriber" in one(*command, "", code=6).err
+    assert one.mails() == []
+
+
+# ---- what the commands say
+
+
+def test_a_suggested_command_has_the_home_that_was_named(one: Digest, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = Digest(one.home / "not here", monkeypatch)
+    said = elsewhere("--home", one.home, "why", "nobody", code=6).err
+    assert f"`digest --home {one.home} status --subscribers`" in said
+    said = elsewhere("--home", one.home / "my letters", "init").out
+    assert f"  digest --home '{one.home}/my letters' profiles apply" in said
+    assert "`digest status --subscribers`" in one("why", "nobody", code=6).err
+
+
+def test_a_run_without_readers_or_without_a_server_says_so(digest: Digest) -> None:
+    digest("ingest", digest.page("one", PAPERS[:1]), "--day", DAY)
+    assert "there are no subscribers; `digest profiles apply`" in digest("run", "--day", DAY).err
+    digest.profile("alice", 'cadence = "weekly:mon"')
+    digest("profiles", "apply")
+    assert "nobody is due" in digest("run", "--day", DAY).err  # a Friday
+    digest.profile("alice", "floor = 0")
+    digest("profiles", "apply")
+    server = '[delivery]\nkind = "smtp"\n[delivery.smtp]\nhost = "127.0.0.1"\nport = 1\ntls = "none"\n'
+    digest.write("config.toml", SENDER + server)
+    answer = digest("run", "--day", DAY, code=5)
+    assert "1 letter written · none sent, the rest waits for the next run" in answer.out
+    status = digest("status").out
+    assert "1 ready; `digest run` sends what is ready" in status
+    assert "1 written" in status
+    assert "already" not in status
+    digest.write("config.toml", SENDER)
+    answer = digest("run", "--day", DAY)
+    assert "0 letters written, 1 written before · 1 sent" in answer.out
+    assert "filed in mail/" in answer.err
+    assert "1 written before, 1 sent" in digest("status").out
+
+
+def test_status_lists_subscribers_only_when_asked(one: Digest) -> None:
+    assert "subscriber_list" not in one("status", "--json").json
+    (alice,) = one("status", "--json", "--subscribers").json["subscriber_list"]
+    assert (alice["handle"], alice["state"]) == ("alice", "active")
+
+
+def test_a_test_letter_does_not_claim_that_more_will_come(digest: Digest) -> None:
+    digest("test-mail", "me@example.org")
+    (mail,) = digest.mails()
+    for kind in ("plain", "html"):
+        part = mail.get_body((kind,))
+        assert part is not None
+        assert "no more will follow" in part.get_content()
+        assert "every day" not in part.get_content()
+        assert "list of readers" not in part.get_content()
+    assert [file.suffix for file in (digest.home / "mail").glob("*/new/*")] == [".eml"]
+
+
+def test_explain_shows_as_many_as_asked_and_what_is_in(one: Digest) -> None:
+    one.profile("alice", "papers = 2\nfloor = 0")
+    one("profiles", "apply")
+    answer = one("preview", "alice", "--day", DAY, "--explain", "--limit", "3")
+    assert len([line for line in answer.out.splitlines() if line[:1] in "+-"]) == 3
+    assert "2 more candidates are not shown; --limit 5 shows all" in answer.err
+    assert "more candidates" not in one("preview", "alice", "--day", DAY, "--explain").err
+    assert len(one("preview", "alice", "--day", DAY, "--json").json["candidates"]) == 5
+
+
+@pytest.mark.parametrize(
+    "command", ["run", "why alice", "preview alice --explain", "status --subscribers", "demo d"]
+)
+def test_eighty_columns_are_enough(one: Digest, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    one("run", "--day", DAY)
+    terminal = Console(
+        highlight=False, markup=False, force_terminal=True, width=80, soft_wrap=True, color_system=None
+    )
+    monkeypatch.setattr(common, "out", terminal)
+    day = [] if command.split()[0] in ("why", "status", "demo") else ["--day", DAY]
+    lines = one(*command.split(), *day).out.splitlines()
+    table = [line for line in lines if "  " in line]
+    assert len(table) > 1
+    assert max(map(len, table)) <= 80
+    assert not any(".eml" in line or "…" in line for line in table)
+
+
+def test_help_is_not_cut_off_at_eighty_columns(digest: Digest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for group in ([], ["profiles"], ["outbox"]):
+        listed = digest(*group, "--help").out.partition("Commands:")[2]
+        assert listed
+        assert "..." not in listed
+
+
+# ---- files and folders that are not what they should be
+
+
+def test_a_place_that_cannot_be_written_is_said_with_what_to_do(
+    one: Digest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = one.write("file", "")
+    for command, remedy in (
+        (["demo", file], "digest demo DIR"),
+        (["demo", file / "x"], "digest demo DIR"),
+        (["--home", file, "init"], "--home"),
+        (["preview", "alice", "--day", DAY, "--out", file], "--out"),
+    ):
+        err = one(*command, code=3).err
+        assert f"{file}" in err
+        assert "cannot be written: a file is where the folder should be" in err
+        assert remedy in err
+    assert "name the folder that holds config.toml" in one("--home", file, "status", code=3).err
+
+
+def test_a_file_that_is_no_database_is_left_alone(one: Digest) -> None:
+    for leftover in one.home.glob("digest.db*"):
+        leftover.unlink()
+    one.write("digest.db", "not a database " * 1000)
+    for command in (["status"], ["run"], ["ingest", one.home / "pages"]):
+        err = one(*command, code=4).err
+        assert "digest.db" in err
+        assert "move it away" in err
+    assert (one.home / "digest.db").read_text("utf-8").startswith("not a database")

@@ -98,7 +98,9 @@ def status(
 @app.command(epilog="Example: digest why alice")
 def why(
     name: Annotated[str, typer.Argument(help="The subscriber: handle or address.", metavar="NAME")],
-    limit: Annotated[int, typer.Option(help="At most so many letters, newest first.", min=1, max=10_000)] = 30,
+    limit: Annotated[
+        int, typer.Option(help="At most so many letters, newest first.", min=1, max=10_000, metavar="N")
+    ] = 30,
     json: Json = False,
 ) -> None:
     """What became of each of NAME's letters.

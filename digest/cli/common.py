@@ -51,21 +51,26 @@ NO_SUBSCRIBERS = "`digest profiles apply` takes them from the profile files"
 _home, _home_said = Path(), False
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        say(f"digest {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     context: typer.Context,
     home: Annotated[
         Path, typer.Option(envvar="DIGEST_HOME", help="The folder with config.toml.", show_default="this folder")
     ] = Path(),
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
 ) -> None:
     global _home, _home_said
     _home = home
     source = context.get_parameter_source("home")
     _home_said = source is not None and source.name == "COMMANDLINE"
-    if version:
-        say(f"digest {__version__}")
-        raise typer.Exit
 
 
 def home() -> Path:
@@ -113,7 +118,9 @@ def day_argument(text: str) -> date:
         raise typer.BadParameter(f"{text!r} is not a day; write it as 2026-03-14") from None
 
 
-Day = Annotated[date | None, typer.Option("--day", parser=day_argument, metavar="YYYY-MM-DD")]
+Day = Annotated[
+    date | None, typer.Option("--day", help="This day, not today.", parser=day_argument, metavar="YYYY-MM-DD")
+]
 
 
 # ---- printing

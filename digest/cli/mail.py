@@ -76,7 +76,7 @@ Which = Annotated[str, typer.Argument(help="The letter's number in the outbox, o
 @outbox_app.callback()
 def outbox(
     context: typer.Context,
-    state: Annotated[LetterState | None, typer.Option(help="Letters in this state alone.")] = None,
+    state: Annotated[LetterState | None, typer.Option(help="Letters in this state alone.", metavar="STATE")] = None,
     json: Json = False,
 ) -> None:
     """List letters that wait or are in doubt; `resend` and `settle` decide on those in doubt."""

@@ -17,6 +17,7 @@ from digest.cli.common import (
     app,
     complain,
     load_config,
+    narrow,
     note,
     opened,
     progress,
@@ -38,7 +39,8 @@ def ingest_pages(
     pages: Annotated[list[Path], typer.Argument(help="Saved pages, or folders of them.", metavar="PAGE")],
     day: Day = None,
     year: Annotated[
-        int | None, typer.Option(help="The year of a page that says only “Mar 14”.", min=1900, max=9998)
+        int | None,
+        typer.Option(help="The year of a page that says only “Mar 14”.", min=1900, max=9998, metavar="YYYY"),
     ] = None,
     undo: Annotated[
         bool, typer.Option("--forget", help="Take back that these pages list their papers on that day.")
@@ -94,21 +96,12 @@ def _tell(done: list[Ingested]) -> None:
     made = table("page", "day", *counted, right=counted, wide={"page": 1})
     taken = [one for one in done if not one.error]
     for one in taken:
-        a = one.added
-        row(made, one.path, one.day, one.papers, a.new, a.known, a.merged, len(one.rejected), a.listings)
+        a, page = one.added, Path(one.path).name if narrow() else one.path
+        row(made, page, one.day, one.papers, a.new, a.known, a.merged, len(one.rejected), a.listings)
     if len(taken) > 1:
-        sums, rejected = total(taken), sum(len(one.rejected) for one in taken)
-        row(
-            made,
-            "all",
-            "",
-            sum(o.papers for o in taken),
-            sums.new,
-            sums.known,
-            sums.merged,
-            rejected,
-            sums.listings,
-        )
+        a, on_pages = total(taken), sum(one.papers for one in taken)
+        rejected = sum(len(one.rejected) for one in taken)
+        row(made, "all", "", on_pages, a.new, a.known, a.merged, rejected, a.listings)
     if taken:
         show(made)
     for one in done:

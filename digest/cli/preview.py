@@ -55,7 +55,8 @@ def preview(
         bool, typer.Option("--explain", help="Show the candidates and why each is in or out.")
     ] = False,
     limit: Annotated[
-        int, typer.Option(help="With --explain: so many candidates, the best first.", min=1, max=100_000)
+        int,
+        typer.Option(help="With --explain: so many candidates, the best first.", min=1, max=100_000, metavar="N"),
     ] = 30,
     open_: Annotated[bool, typer.Option("--open", help="Open the letter in the browser.")] = False,
     draft: Annotated[bool, typer.Option("--draft", help="Use the profile file as it is, applied or not.")] = False,
@@ -64,8 +65,8 @@ def preview(
     """Render the letter that NAME would be sent next.
 
     Writes nothing to the store and sends nothing.
-    A letter that is already written is shown as it stands. Without --text, --explain or --json the letter is
-    written to files: into --out, by default ./preview.
+    A letter that is already written is shown as it stands, unless it is empty. Without --text, --explain or --json
+    the letter is written to files: into --out, by default ./preview.
     """
     config = load_config()
     now = clock.now()

@@ -50,7 +50,7 @@ def run(
 
     The whole edition: rank, drop what was already sent, write letters, deliver them.
     Writes to everyone whose cadence falls on the day; the hour is not waited for. Running it again sends nothing
-    again, and delivers what is still waiting.
+    again, and delivers what is still waiting. A letter that was empty is written after all where papers came in.
     """
     config = load_config()
     now = clock.now()

@@ -8,6 +8,7 @@ import pytest
 from command import PAPERS, Digest
 from rich.console import Console
 
+from digest import __version__
 from digest.cli import common
 
 DAY = "2025-03-14"
@@ -282,7 +283,7 @@ def test_explain_shows_as_many_as_asked_and_what_is_in(one: Digest) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "why alice", "preview alice --explain", "status --subscribers", "demo d"]
+    "command", ["run", "ingest pages", "why alice", "preview alice --explain", "status --subscribers", "demo d"]
 )
 def test_eighty_columns_are_enough(one: Digest, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     one("run", "--day", DAY)
@@ -290,7 +291,7 @@ def test_eighty_columns_are_enough(one: Digest, monkeypatch: pytest.MonkeyPatch,
         highlight=False, markup=False, force_terminal=True, width=80, soft_wrap=True, color_system=None
     )
     monkeypatch.setattr(common, "out", terminal)
-    day = [] if command.split()[0] in ("why", "status", "demo") else ["--day", DAY]
+    day = [] if command.split()[0] in ("why", "status", "demo", "ingest") else ["--day", DAY]
     lines = one(*command.split(), *day).out.splitlines()
     table = [line for line in lines if "  " in line]
     assert len(table) > 1
@@ -304,6 +305,10 @@ def test_help_is_not_cut_off_at_eighty_columns(digest: Digest, monkeypatch: pyte
         listed = digest(*group, "--help").out.partition("Commands:")[2]
         assert listed
         assert "..." not in listed
+
+
+def test_the_version_can_be_asked_anywhere(empty: Digest) -> None:
+    assert empty("--version").out == f"digest {__version__}\n"
 
 
 # ---- files and folders that are not what they should be

@@ -67,7 +67,7 @@ def status(
             | ({"subscriber_list": [_subscriber(one) for one in readers]} if everyone else {})
         )
         return
-    made = table("", "")
+    made = table("what", "how it stands", wide={"how it stands": 1})
     made.show_header = False
     row(
         made,

@@ -286,7 +286,9 @@ def test_explain_shows_as_many_as_asked_and_what_is_in(one: Digest) -> None:
     "command", ["run", "ingest pages", "why alice", "preview alice --explain", "status --subscribers", "demo d"]
 )
 def test_eighty_columns_are_enough(one: Digest, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
-    one("run", "--day", DAY)
+    if command.startswith("status"):  # the last run has much to say
+        one.write("config.toml", f'{SENDER}[delivery]\nmaildir = "{one.write("in the way", "")}"\n')
+    one("run", "--day", DAY, code=5 if command.startswith("status") else 0)
     terminal = Console(
         highlight=False, markup=False, force_terminal=True, width=80, soft_wrap=True, color_system=None
     )
@@ -329,6 +331,18 @@ def test_a_place_that_cannot_be_written_is_said_with_what_to_do(
         assert "cannot be written: a file is where the folder should be" in err
         assert remedy in err
     assert "name the folder that holds config.toml" in one("--home", file, "status", code=3).err
+
+
+def test_a_file_in_the_place_of_the_profiles_folder_is_named(
+    digest: Digest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (digest.home / "profiles").rmdir()
+    digest.write("profiles", "in the way")
+    monkeypatch.setenv("EDITOR", "true")
+    for command in (["edit", "alice"], ["check"], ["apply"]):
+        answer = digest("profiles", *command, code=3)
+        assert str(digest.home / "profiles") in answer.err + answer.out
+        assert "Errno" not in answer.err + answer.out
 
 
 def test_a_file_that_is_no_database_is_left_alone(one: Digest) -> None:

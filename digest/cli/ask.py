@@ -172,11 +172,12 @@ def _counts(by_state: dict[str, int]) -> str:
 
 
 def _run(last: editions.Run) -> str:
-    took = f"{(last.ended_at - last.started_at).total_seconds():.0f} s" if last.ended_at else ""
+    """When, what came of it, and last, since it may be long, what stopped it."""
+    words = {"ready": "written", "already": "written before", "unwritten": "could not be chosen"}
+    counts = [f"{number} {words.get(what, what)}" for what, number in last.counts.items()]
+    took = [f"{(last.ended_at - last.started_at).total_seconds():.0f} s"] if last.ended_at else []
     age = (clock.now() - last.started_at).total_seconds()
     state = last.outcome if last.ended_at else "still going" if age < 3600 else "did not end: it was killed"
-    words = {"ready": "written", "already": "written before", "unwritten": "could not be chosen"}
-    counts = (
-        ", ".join(f"{number} {words.get(what, what)}" for what, number in last.counts.items()) or "nothing to do"
-    )
-    return f"{local(last.started_at)}, {', '.join(filter(None, [state, took, counts]))}"
+    if state == "done" and not counts:
+        state = "nothing was due"
+    return ", ".join([local(last.started_at), *took, *counts, state])

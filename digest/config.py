@@ -102,8 +102,17 @@ class LetterConfig(Section):
         return self.from_address.rpartition("@")[2]
 
 
+def _lasting(url: str) -> str:
+    scheme, _, name = url.partition("://")
+    if scheme.startswith("sqlite") and (name.strip("/") in ("", ":memory:") or "mode=memory" in name):
+        raise ValueError(f"{url!r} keeps nothing when the command ends — name a file, as in 'sqlite:///digest.db'")
+    return url
+
+
 class StoreConfig(Section):
-    url: str = "sqlite:///digest.db"  # or postgresql+psycopg://user:password@host/database
+    url: Annotated[str, AfterValidator(_lasting)] = (
+        "sqlite:///digest.db"  # or postgresql+psycopg://user:password@host/database
+    )
 
 
 class EditionConfig(Section):
@@ -167,7 +176,7 @@ class Config(Section):
     def store_url(self) -> str:
         """The URL with a relative SQLite path resolved against the home folder."""
         prefix, separator, name = self.store.url.partition("sqlite:///")
-        if prefix or not separator or name in ("", ":memory:"):
+        if prefix or not separator:
             return self.store.url
         return f"sqlite:///{self.path(name)}"
 
@@ -185,6 +194,9 @@ def load(home: Path) -> Config:
         data = path.read_bytes()
     except FileNotFoundError:
         raise ConfigMissing(path=path) from None
+    except NotADirectoryError:
+        remedy = f"name the folder that holds {FILE_NAME}"
+        raise FileInvalid([Problem(str(home), None, "", "a file is no home folder", remedy)]) from None
     except OSError as error:
         raise FileInvalid(
             [Problem(str(path), None, "", error.strerror or str(error), "make it a readable file")]
@@ -195,13 +207,18 @@ def load(home: Path) -> Config:
 def password(smtp: SmtpConfig, home: Path) -> str:
     """The SMTP password from the place the configuration names. It is never kept in the configuration."""
     where, key = (smtp.password_env, "delivery.smtp.password_env")
+    path = home / Path(smtp.password_file).expanduser()
     try:
         if smtp.password_env:
             return os.environ[smtp.password_env]
-        where, key = smtp.password_file, "delivery.smtp.password_file"
-        return (home / Path(where).expanduser()).read_text("utf-8").rstrip("\r\n")
+        key = "delivery.smtp.password_file"
+        return path.read_text("utf-8").rstrip("\r\n")
     except KeyError:
         what, remedy = f"the environment variable {where!r} is not set", "set it before starting digest"
-    except (OSError, UnicodeDecodeError) as error:
-        what, remedy = f"cannot read {where!r}: {error}", "name a readable text file"
-    raise FileInvalid([Problem(FILE_NAME, None, key, what, remedy)])
+    except UnicodeDecodeError:
+        what, remedy = f"{path} is not text in UTF-8", "put the password, and nothing else, into it"
+    except FileNotFoundError:
+        what, remedy = f"no such file: {path}", "put the password, and nothing else, into it"
+    except OSError as error:
+        what, remedy = f"cannot read {path}: {error.strerror or error}", "name a file that this user may read"
+    raise FileInvalid([Problem(str(home / FILE_NAME), None, key, what, remedy)])

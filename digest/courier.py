@@ -20,21 +20,23 @@ from uuid import uuid4
 import jinja2
 
 from digest import config as configuration
-from digest.config import Config
+from digest.config import FILE_NAME, Config
 from digest.delivery.maildir import Maildir
 from digest.delivery.smtp import Smtp
 from digest.delivery.transport import Parcel, Transport
 from digest.errors import (
-    ConfigMissing,
     DigestError,
+    FileInvalid,
     NotMailable,
     NotRecorded,
+    Problem,
     RelayUnusable,
     StoreError,
     TemplateInvalid,
 )
-from digest.letters.letter import Rendered, environment, render
+from digest.letters.letter import TEMPLATES, Rendered, environment, render
 from digest.letters.mime import assemble
+from digest.letters.subject import count
 from digest.model import Letter, LetterState, Outcome
 from digest.store import letters
 from digest.store.opening import Store
@@ -73,19 +75,34 @@ def transport_of(config: Config) -> Transport:
 
 
 def templates_of(config: Config) -> jinja2.Environment:
-    """The letter's templates, the operator's own ones first."""
+    """The letter's templates, the operator's own first. Raises `FileInvalid` for a folder that replaces none."""
     if not config.letter.templates:
         return environment()
     folder = config.path(config.letter.templates)
-    if not folder.is_dir():
-        raise ConfigMissing(path=folder)
-    return environment(folder)
+    try:
+        if not folder.is_dir():
+            what = f"no such folder: {folder}"
+        elif any((folder / name).is_file() for name in TEMPLATES):
+            return environment(folder)
+        else:
+            what = f"the folder {folder} replaces no template"
+    except OSError as error:
+        what = f"cannot look into {folder}: {error.strerror or error}"
+    remedy = f'put a file into it that is named {" or ".join(TEMPLATES)}, or set it to "" for the shipped letter'
+    raise FileInvalid([Problem(str(config.home / FILE_NAME), None, "letter.templates", what, remedy)])
+
+
+def check(config: Config) -> None:
+    """Raise the `FileInvalid` that would stop every letter, before anything is written: templates, password."""
+    templates_of(config)
+    transport_of(config)
 
 
 def render_letter(letter: Letter, config: Config, templates: jinja2.Environment | None = None) -> Rendered:
     """What the letter says. Raises `TemplateInvalid` where an operator's template is wrong."""
+    templates = templates or templates_of(config)
     try:
-        return render(letter, config.letter, templates or templates_of(config))
+        return render(letter, config.letter, templates)
     except jinja2.TemplateError as error:
         raise _template_fault(error) from error
     except Exception as error:
@@ -242,7 +259,7 @@ class _Round:
                 break
             except StoreError as error:
                 if attempt == RECORD_TRIES - 1:
-                    raise NotRecorded(number=len(outcomes), detail=error) from error
+                    raise NotRecorded(letters=count(len(outcomes), "letter"), detail=error) from error
                 time.sleep(1)
         if recorded < len(outcomes):
             log.warning("%d letters were taken over by another courier meanwhile", len(outcomes) - recorded)

@@ -104,13 +104,23 @@ class Press:
         self._open = {d: e for d, e in self._open.items() if abs(d - day) <= timedelta(days=2)} | {day: opened}
         return opened
 
-    def write(self, due: Sequence[Due], now: datetime, progress: Callable[[int], None] = lambda _: None) -> Written:
-        """Choose and store the letters of these subscribers' slots; a slot that has its letter keeps it."""
+    def write(
+        self,
+        due: Sequence[Due],
+        now: datetime,
+        progress: Callable[[int], None] = lambda _: None,
+        *,
+        reopen: bool = False,
+    ) -> Written:
+        """Choose and store the letters of these subscribers' slots; a slot that has its letter keeps it.
+
+        With `reopen` an empty letter is chosen again, and written anew where that comes to something else.
+        """
         written = Written()
-        for slot, readers in _by_slot(due).items():
+        for slot, readers in by_slot(due).items():
             edition = self.open(slot)
             for shard in batched(readers, SHARD):
-                written.add(self._write_shard(edition, shard, now))
+                written.add(self._write_shard(edition, shard, now, reopen))
                 progress(len(shard))
         return written
 
@@ -125,13 +135,27 @@ class Press:
             for reader, want, picks in zip(readers, wanted, _choose(edition, wanted), strict=True)
         ]
 
+    def anew(
+        self, connection: sa.Connection, edition: Edition, readers: Sequence[Subscriber], now: datetime
+    ) -> dict[int, Letter]:
+        """Id of an empty letter of the edition's day → what would be written for it now, where that differs."""
+        there = letters.existing(connection, [(reader.id, edition.day) for reader in readers])
+        notes = letters.empty(connection, there.values())
+        again = [reader for reader in readers if there.get((reader.id, edition.day)) in notes]
+        found = {there[(one.subscriber.id, one.slot)]: one for one in self.compose(connection, edition, again, now)}
+        return {i: one for i, one in found.items() if one.state is not LetterState.FAILED and one.note != notes[i]}
+
     def preview(self, reader: Subscriber, slot: date, now: datetime) -> Letter:
-        """The letter of this slot: the stored one if it is written, else what would be written now."""
+        """The letter of this slot as a run by hand leaves it: the stored one, else what would be written now."""
         with self.store.read() as connection:
-            there = letters.existing(connection, [(reader.id, slot)])
-            if there:
-                return letters.by_ids(connection, list(there.values()))[0]
-            return self.compose(connection, self.open(slot), [reader], now)[0]
+            ids = list(letters.existing(connection, [(reader.id, slot)]).values())
+            stored = letters.by_ids(connection, ids)
+            if stored and stored[0].state is not LetterState.EMPTY:
+                return stored[0]
+            edition = self.open(slot)
+            if stored:
+                return self.anew(connection, edition, [reader], now).get(stored[0].id, stored[0])
+            return self.compose(connection, edition, [reader], now)[0]
 
     def explain(self, reader: Subscriber, slot: date) -> list[Verdict]:
         """What becomes of every candidate of this slot; the slot's own letter does not count as memory."""
@@ -140,18 +164,20 @@ class Press:
             memory = letters.memory(connection, [reader.id], without=own)
         return self.open(slot).ranker.explain(Reader(reader.profile, memory.get(reader.id, {})))
 
-    def _write_shard(self, edition: Edition, shard: Sequence[Subscriber], now: datetime) -> Written:
+    def _write_shard(self, edition: Edition, shard: Sequence[Subscriber], now: datetime, reopen: bool) -> Written:
         for attempt in range(3):
             try:
-                return self._try_shard(edition, shard, now)
+                return self._try_shard(edition, shard, now, reopen)
             except (IntegrityError, StoreLocked):
                 # Another run wrote some of these letters at the same time. The second look sees them.
                 if attempt == 2:
                     raise
         raise AssertionError("unreachable")
 
-    def _try_shard(self, edition: Edition, shard: Sequence[Subscriber], now: datetime) -> Written:
+    def _try_shard(self, edition: Edition, shard: Sequence[Subscriber], now: datetime, reopen: bool) -> Written:
         with self.store.write() as connection:
+            if reopen:
+                letters.reopen(connection, self.anew(connection, edition, shard, now))
             there = letters.existing(connection, [(reader.id, edition.day) for reader in shard])
             todo = [reader for reader in shard if (reader.id, edition.day) not in there]
             # First, so that a paper in a letter that will never leave may be picked again.
@@ -237,7 +263,7 @@ def _each(everyone: Iterable[Subscriber], slot_of: Callable[[Subscriber], date |
     return due
 
 
-def _by_slot(due: Iterable[Due]) -> dict[date, list[Subscriber]]:
+def by_slot(due: Iterable[Due]) -> dict[date, list[Subscriber]]:
     slots: dict[date, list[Subscriber]] = {}
     for reader, slot in due:
         slots.setdefault(slot, []).append(reader)

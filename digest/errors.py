@@ -20,7 +20,7 @@ class DigestError(Exception):
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        template = cleandoc(type(self).__doc__ or "")
+        template = " ".join(cleandoc(type(self).__doc__ or "").split("\n"))
         return template.format(**self.fields)
 
 
@@ -40,6 +40,10 @@ class UserFileError(DigestError):
     """{path}: {detail}"""
 
     exit_code = 3
+
+
+class CannotWrite(UserFileError):
+    """{path}: cannot be written: {detail}. {remedy}."""
 
 
 class ConfigMissing(UserFileError):
@@ -85,7 +89,12 @@ class PageError(DigestError):
 
 
 class PageUnreadable(PageError):
-    """{path}: {detail}. Save the page as plain text in UTF-8 and ingest it again."""
+    """{path}: {detail}. {remedy}."""
+
+    def __init__(
+        self, *, path: object, detail: str, remedy: str = "Save the page as plain text in UTF-8 and ingest it again"
+    ) -> None:
+        super().__init__(path=path, detail=detail, remedy=remedy)
 
 
 class PageDayUnclear(PageError):
@@ -131,8 +140,12 @@ class StoreUnreachable(StoreError):
 
 
 class NotRecorded(StoreError):
-    """{number} letters got their answer, but it could not be written down: {detail} Run `digest run` again when the
-    store can be used: what can be asked is settled then, and the rest is held as uncertain, not sent again."""
+    """What became of {letters} could not be written down: {detail} Run `digest run` again when the store can be
+    used: what can be asked is settled then, and the rest is held as uncertain, not sent again."""
+
+
+class NotUncertain(DigestError):
+    """letter {id}: {detail}. Nothing was changed; `digest outbox --state uncertain` lists those in doubt."""
 
 
 # ---- the mail
@@ -153,7 +166,7 @@ class NotMailable(DeliveryError):
 
 
 class TemplateInvalid(UserFileError):
-    """{path}: {detail}. Mend the template, or remove it to use the shipped one. No letter was lost; they wait."""
+    """{path}: {detail}. Mend the template, or set `letter.templates` to "". No letter was lost; they wait."""
 
 
 # ---- names

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from hashlib import sha256
 from pathlib import Path
 
-from digest.errors import DigestError, PageUnreadable, StoreError
+from digest.errors import DigestError, PageUnreadable
 from digest.model import Page, Rejected
 from digest.sources import saved_page
 from digest.sources.days import resolve_day
-from digest.store import papers
+from digest.store import listings, papers
 from digest.store.opening import Store
 from digest.store.papers import Added
 
 LARGEST_PAGE = 50_000_000  # bytes; a saved page is some hundred thousand
+_TO_A_FILE = "Save the page to a file and name that"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,26 +35,29 @@ class Ingested:
     error: DigestError | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What became of one file whose listings were to go."""
+
+    path: str
+    day: date | None = None  # None where the page could not be read
+    listings: int = 0  # that are gone
+    error: DigestError | None = None
+
+
 def pages_in(paths: Iterable[Path]) -> list[Path]:
     """The files that are meant: a file stands for itself, a folder for the files in it, by name.
 
-    Hidden files and editors' backups in a folder are left out. Raises `PageUnreadable` for a path that is not
-    there.
+    Hidden files and editors' backups in a folder are left out. What is not there, or cannot be looked into, stays:
+    taking it gives the error, and the next one is still read.
     """
     found: dict[Path, None] = {}
     for path in paths:
         try:
-            if path.is_dir():
-                inside = [p for p in path.iterdir() if p.is_file() and p.name[0] not in ".#" and p.name[-1] != "~"]
-                found.update(dict.fromkeys(sorted(inside)))
-            elif path.is_file():
-                found[path] = None
-            elif path.exists():  # a pipe would keep us waiting for ever
-                raise PageUnreadable(path=path, detail="it is not an ordinary file")
-            else:
-                raise PageUnreadable(path=path, detail="no such file or folder")
-        except OSError as error:
-            raise PageUnreadable(path=path, detail=error.strerror or str(error)) from None
+            inside = [p for p in path.iterdir() if p.is_file() and p.name[0] not in ".#" and p.name[-1] != "~"]
+            found.update(dict.fromkeys(sorted(inside)))
+        except OSError:
+            found[path] = None
     return list(found)
 
 
@@ -65,15 +70,22 @@ def ingest(
     trouble is raised.
     """
     try:
-        page = saved_page.parse(_read(path), str(path))
-        on = resolve_day(page, today, day, year)
-    except StoreError:
-        raise
+        page, on = _dated(path, today, day, year)
     except DigestError as error:
         return Ingested(str(path), error=error)
     with store.write() as connection:
         added = papers.add(connection, page.entries, source_of(page, on), on, len(page.entries), now)
     return Ingested(str(path), on, len(page.entries), added, page.repeated, page.rejected, page.flagged)
+
+
+def forget(store: Store, path: Path, today: date, *, day: date | None = None, year: int | None = None) -> Forgotten:
+    """Undo taking a page for a day: its listings of that day go. Its papers stay, and so do letters with them."""
+    try:
+        page, on = _dated(path, today, day, year)
+    except DigestError as error:
+        return Forgotten(str(path), error=error)
+    with store.write() as connection:
+        return Forgotten(str(path), on, listings.forget(connection, source_of(page, on), on))
 
 
 def source_of(page: Page, day: date) -> str:
@@ -91,10 +103,29 @@ def total(done: Sequence[Ingested]) -> Added:
     )
 
 
+def _dated(path: Path, today: date, day: date | None, year: int | None) -> tuple[Page, date]:
+    page = saved_page.parse(_read(path), str(path))
+    return page, resolve_day(page, today, day, year)
+
+
 def _read(path: Path) -> bytes:
     try:
-        if path.stat().st_size > LARGEST_PAGE:
-            raise PageUnreadable(path=path, detail=f"it is larger than {LARGEST_PAGE // 10**6} MB")
-        return path.read_bytes()
+        found = path.stat()
+        if stat.S_ISDIR(found.st_mode):
+            remedy = "Let this user read the folder"
+            raise PageUnreadable(path=path, detail="the folder cannot be looked into", remedy=remedy)
+        if not stat.S_ISREG(found.st_mode):  # a pipe would keep us waiting for ever
+            raise PageUnreadable(path=path, detail="it is not an ordinary file", remedy=_TO_A_FILE)
+        if found.st_size > LARGEST_PAGE:
+            detail = f"it is larger than {LARGEST_PAGE // 10**6} MB, and a saved page has some hundred KB"
+            raise PageUnreadable(path=path, detail=detail, remedy="Look what it holds, or split it")
+        data = path.read_bytes()
+    except FileNotFoundError:
+        remedy = _TO_A_FILE if str(path) == "-" else "Check the name, and the folder it starts from"
+        raise PageUnreadable(path=path, detail="no such file or folder", remedy=remedy) from None
     except OSError as error:
-        raise PageUnreadable(path=path, detail=error.strerror or str(error)) from None
+        remedy = "Check the name, and whether this user may read it"
+        raise PageUnreadable(path=path, detail=error.strerror or str(error), remedy=remedy) from None
+    if not data.strip():
+        raise PageUnreadable(path=path, detail="it is empty", remedy="Save the page once more")
+    return data

@@ -26,19 +26,23 @@ def run(
     now: Callable[[], datetime],
     *,
     only: int | None = None,
+    reopen: bool = False,
     stop: Stop | None = None,
     writing: Progress = lambda _: None,
     sending: Progress = lambda _: None,
     transport: Transport | None = None,
 ) -> Ran:
-    """Write the letters of `due` and deliver every letter that may go out (of subscriber `only`)."""
+    """Write the letters of `due` and deliver every letter that may go out (of subscriber `only`).
+
+    With `reopen` an empty letter of `due` is written anew where there are papers for it by now.
+    """
     store = press.store
     with store.write() as connection:
         run_id = editions.begin_run(connection, now())
     outcome = "stopped by an error"
     written, delivered = Written(), Delivered()
     try:
-        written = press.write(due, now(), writing)
+        written = press.write(due, now(), writing, reopen=reopen)
         delivered = deliver(store, press.config, now, only=only, stop=stop, progress=sending, transport=transport)
         outcome = f"stopped: {delivered.stopped}" if delivered.stopped else "done"
     finally:

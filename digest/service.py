@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import signal
 import threading
 from datetime import UTC, datetime, timedelta
@@ -14,8 +15,9 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from digest import clock
 from digest.config import Config
 from digest.edition import Press, due_now
-from digest.errors import DigestError, StoreError
+from digest.errors import DigestError, PageDayUnclear, StoreError
 from digest.ingest import ingest, pages_in
+from digest.letters.subject import count
 from digest.model import LetterState
 from digest.run import run
 from digest.store import letters, subscribers
@@ -37,7 +39,7 @@ def serve(config: Config) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    store = open_store(config.store_url)
+    store = open_store(config.store_url, create=False)
     try:
         service = Service(store, config, stopping)
         # One process, one job, kept in memory: the scheduler only ticks. One tick at a time; ticks that were missed
@@ -109,12 +111,20 @@ class Service:
             except Exception:
                 log.exception("%r could not be taken", path.name)
                 continue
+            if isinstance(done.error, PageDayUnclear):
+                # What the error says of --day is said to somebody who typed a command.
+                home, page = (shlex.quote(str(one.resolve())) for one in (self.config.home, path))
+                remedy = f"digest --home {home} ingest {page} --day YYYY-MM-DD"
+                log.error("%s: %s. Take it by hand: %s", path.name, done.error.fields["detail"], remedy)
+                continue
             if done.error:
                 log.error("%s", done.error)
                 continue
+            if done.papers and not done.added.listings:
+                continue  # it was taken before; after a restart all of them were
             log.info(
-                "%s: %s, %d papers: %d new, %d known, %d merged, %d rejected",
-                *(path.name, done.day, done.papers),
+                "%s: %s, %s: %d new, %d known, %d merged, %d rejected",
+                *(path.name, done.day, count(done.papers, "paper")),
                 *(done.added.new, done.added.known, done.added.merged, len(done.rejected)),
             )
 
@@ -135,12 +145,18 @@ class Service:
                 "%s: letter of %s %s: %s", letter.subscriber.handle, letter.slot, outcome.state, outcome.reply
             )
         log.info(
-            "%d due: %d letters written, %d empty; %d sent",
-            *(len(due), ran.written.ready, ran.written.empty, ran.delivered.counts[LetterState.SENT]),
+            "%d due: %s written, %d empty; %d sent",
+            *(
+                len(due),
+                count(ran.written.ready, "letter"),
+                ran.written.empty,
+                ran.delivered.counts[LetterState.SENT],
+            ),
         )
         self._failures = self._failures + 1 if ran.delivered.stopped else 0
         if ran.delivered.stopped:
             # A relay that is down is not asked every minute.
             wait = min(timedelta(minutes=2 ** min(self._failures - 1, 4)), LONGEST_WAIT)
             self._quiet_until = now + wait
-            log.error("%s Next try in %d minutes.", ran.delivered.stopped, wait.total_seconds() // 60)
+            minutes = count(int(wait.total_seconds() // 60), "minute")
+            log.error("%s Next try in %s.", ran.delivered.stopped, minutes)

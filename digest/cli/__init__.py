@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from digest.cli.common import app, complain
-from digest.errors import DigestError
+from digest.errors import DigestError, UserFileError
 
 
 def register() -> None:
@@ -32,3 +32,9 @@ def main() -> None:
     except DigestError as error:
         complain(error)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        # Whoever opened it had nothing better to say; the file and the reason are what can be mended.
+        complain(UserFileError(path=error.filename, detail=error.strerror or str(error)))
+        sys.exit(UserFileError.exit_code)

@@ -8,13 +8,16 @@ import typer
 
 from digest import clock
 from digest.cli.common import (
+    NO_SUBSCRIBERS,
     Json,
     app,
     find_subscriber,
     gist,
     here,
+    hinted,
     load_config,
     local,
+    narrow,
     opened,
     row,
     say,
@@ -23,7 +26,7 @@ from digest.cli.common import (
     table,
 )
 from digest.letters.subject import count
-from digest.model import LetterState
+from digest.model import LetterState, Subscriber
 from digest.store import editions, letters, papers, subscribers
 
 
@@ -41,6 +44,7 @@ def status(
         by_state = subscribers.count_by_state(connection)
         outbox = letters.count_by_state(connection)
         last = editions.last_run(connection)
+    waits = outbox.get("ready", 0) + outbox.get("deferred", 0)
     active = [one.next_due_at for one in readers if one.state.value == "active" and one.next_due_at]
     if json:
         say_json(
@@ -59,43 +63,44 @@ def status(
                     "outcome": last.outcome,
                     **last.counts,
                 },
-                "list": [
-                    {
-                        "handle": one.handle,
-                        "address": one.address,
-                        "state": one.state.value,
-                        "reason": one.state_reason,
-                        "cadence": one.cadence,
-                        "hour": one.hour,
-                        "time_zone": one.time_zone,
-                        "next_due_at": one.next_due_at,
-                    }
-                    for one in readers
-                ],
             }
+            | ({"subscriber_list": [_subscriber(one) for one in readers]} if everyone else {})
         )
         return
-    made = table("", "")
+    made = table("what", "how it stands", wide={"how it stands": 1})
     made.show_header = False
-    row(made, "papers", f"{stored}, in {count(listings, 'listing')}" + (f"; newest of {newest}" if newest else ""))
-    row(made, "subscribers", _counts(by_state) or "none; `digest profiles apply` takes them from the profile files")
-    row(made, "letters", _counts(outbox) or "none yet")
+    row(
+        made,
+        "papers",
+        f"{stored}, in {count(listings, 'listing')}" + (f"; the newest of {newest}" if newest else ""),
+    )
+    row(made, "subscribers", _counts(by_state) or hinted(f"none; {NO_SUBSCRIBERS}"))
+    row(
+        made,
+        "letters",
+        (_counts(outbox) or "none yet") + (hinted("; `digest run` sends what is ready") if waits else ""),
+    )
     row(made, "last run", _run(last) if last else "none yet")
-    row(made, "next due", local(min(active)) + " on this machine's clock" if active else "nobody")
+    row(made, "next due", local(min(active)) if active else "nobody")
     show(made)
     if everyone:
         say()
-        people = table("subscriber", "address", "state", "cadence", "next due there", "because")
+        because = ["because"] if any(one.state_reason for one in readers) else []
+        columns = ["subscriber", "address", "state", "cadence", "next due there", *because]
+        people = table(*columns, wide={"address": 2, "next due there": 2, "because": 1})
         for one in readers:
             due = f"{local(one.next_due_at, one.time_zone)} {one.time_zone}" if one.state.value == "active" else ""
-            row(people, one.handle, one.address, one.state.value, one.cadence, due, one.state_reason)
+            cells = [one.handle, one.address, one.state.value, one.cadence, due, one.state_reason]
+            row(people, *cells[: len(columns)])
         show(people)
 
 
 @app.command(epilog="Example: digest why alice")
 def why(
     name: Annotated[str, typer.Argument(help="The subscriber: handle or address.", metavar="NAME")],
-    limit: Annotated[int, typer.Option(help="At most so many letters, newest first.", min=1)] = 30,
+    limit: Annotated[
+        int, typer.Option(help="At most so many letters, newest first.", min=1, max=10_000, metavar="N")
+    ] = 30,
     json: Json = False,
 ) -> None:
     """What became of each of NAME's letters.
@@ -143,10 +148,23 @@ def why(
         what = one.subject or gist(one)
         if one.subject and one.note and one.state is not LetterState.EMPTY:
             what += f" — {one.note}"
-        if one.where:
+        if one.where and not narrow():
             what += f" — {here(one.where)}"
         row(made, one.slot, one.state.value, len(one.picks), told, what)
     show(made)
+
+
+def _subscriber(one: Subscriber) -> dict[str, object]:
+    return {
+        "handle": one.handle,
+        "address": one.address,
+        "state": one.state.value,
+        "reason": one.state_reason,
+        "cadence": one.cadence,
+        "hour": one.hour,
+        "time_zone": one.time_zone,
+        "next_due_at": one.next_due_at,
+    }
 
 
 def _counts(by_state: dict[str, int]) -> str:
@@ -154,8 +172,12 @@ def _counts(by_state: dict[str, int]) -> str:
 
 
 def _run(last: editions.Run) -> str:
-    took = f"{(last.ended_at - last.started_at).total_seconds():.0f} s" if last.ended_at else ""
+    """When, what came of it, and last, since it may be long, what stopped it."""
+    words = {"ready": "written", "already": "written before", "unwritten": "could not be chosen"}
+    counts = [f"{number} {words.get(what, what)}" for what, number in last.counts.items()]
+    took = [f"{(last.ended_at - last.started_at).total_seconds():.0f} s"] if last.ended_at else []
     age = (clock.now() - last.started_at).total_seconds()
     state = last.outcome if last.ended_at else "still going" if age < 3600 else "did not end: it was killed"
-    counts = ", ".join(f"{number} {what}" for what, number in last.counts.items())
-    return f"{local(last.started_at)}, {', '.join(filter(None, [state, took, counts]))}"
+    if state == "done" and not counts:
+        state = "nothing was due"
+    return ", ".join([local(last.started_at), *took, *counts, state])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
+import re
+import shlex
 import time
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,6 +16,7 @@ from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
@@ -22,7 +26,7 @@ from rich.text import Text
 
 from digest import __version__, config, tomlfile
 from digest.config import Config
-from digest.errors import DigestError, UnknownSubscriber
+from digest.errors import CannotWrite, DigestError, FileInvalid, Problem, UnknownSubscriber
 from digest.model import Letter, Reason, Subscriber
 from digest.store import subscribers
 from digest.store.opening import Store, open_store
@@ -43,21 +47,30 @@ out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
 err = Console(highlight=False, markup=False, emoji=False, soft_wrap=True, stderr=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
-_home = Path()
+NO_SUBSCRIBERS = "`digest profiles apply` takes them from the profile files"
+_home, _home_said = Path(), False
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        say(f"digest {__version__}")
+        raise typer.Exit
 
 
 @app.callback()
 def _options(
+    context: typer.Context,
     home: Annotated[
         Path, typer.Option(envvar="DIGEST_HOME", help="The folder with config.toml.", show_default="this folder")
     ] = Path(),
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
 ) -> None:
-    global _home
+    global _home, _home_said
     _home = home
-    if version:
-        say(f"digest {__version__}")
-        raise typer.Exit
+    source = context.get_parameter_source("home")
+    _home_said = source is not None and source.name == "COMMANDLINE"
 
 
 def home() -> Path:
@@ -90,7 +103,9 @@ def find_subscriber(store: Store, name: str) -> Subscriber:
 
 def unknown(name: str, handles: Sequence[str]) -> UnknownSubscriber:
     guess = tomlfile.nearest(name, list(handles))
-    return UnknownSubscriber(name=name, nearest=f" Did you mean {guess}?" if guess else "")
+    return UnknownSubscriber(
+        name=name if name.strip() else f"“{name}”", nearest=f" Did you mean {guess}?" if guess else ""
+    )
 
 
 # ---- arguments
@@ -103,7 +118,9 @@ def day_argument(text: str) -> date:
         raise typer.BadParameter(f"{text!r} is not a day; write it as 2026-03-14") from None
 
 
-Day = Annotated[date | None, typer.Option("--day", parser=day_argument, metavar="YYYY-MM-DD")]
+Day = Annotated[
+    date | None, typer.Option("--day", help="This day, not today.", parser=day_argument, metavar="YYYY-MM-DD")
+]
 
 
 # ---- printing
@@ -116,11 +133,20 @@ def say(text: str = "") -> None:
 
 def note(text: str) -> None:
     """What a person should know beside the answer, on standard error."""
-    err.print(Text(_harmless(text)), soft_wrap=True)
+    err.print(Text(_harmless(hinted(text))), soft_wrap=True)
 
 
-def complain(error: DigestError) -> None:
-    err.print(Text.assemble(("error: ", "bold red"), _harmless(str(error))), soft_wrap=True)
+def complain(error: DigestError | Problem) -> None:
+    for one in error.problems if isinstance(error, FileInvalid) else [error]:
+        err.print(Text.assemble(("error: ", "bold red"), _harmless(hinted(str(one)))), soft_wrap=True)
+
+
+def hinted(text: str) -> str:
+    """The commands that a text of ours suggests, with --home where this one needed it."""
+    if not _home_said:
+        return text
+    named = f"digest --home {shlex.quote(str(_home))} "
+    return re.sub(r"(^ *|`)digest (?=[a-z])", lambda found: found[1] + named, text, flags=re.MULTILINE)
 
 
 def say_json(value: Any) -> None:
@@ -169,12 +195,18 @@ def show(made: Table) -> None:
 
 
 def local(instant: datetime | None, zone: str | None = None) -> str:
-    """A time as a person reads it: in the given zone, else in this machine's."""
+    """A time as a person reads it: in the given zone, else in this machine's, which is then named."""
     if instant is None:
         return ""
-    from zoneinfo import ZoneInfo
+    if zone is None:
+        return f"{instant.astimezone():%Y-%m-%d %H:%M %Z}"
+    return f"{instant.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}"
 
-    return instant.astimezone(ZoneInfo(zone) if zone else None).strftime("%Y-%m-%d %H:%M")
+
+def cannot_write(error: OSError, path: Path, remedy: str) -> CannotWrite:
+    in_the_way = error.errno in (errno.EEXIST, errno.ENOTDIR)
+    detail = "a file is where the folder should be" if in_the_way else error.strerror or error
+    return CannotWrite(path=error.filename or path, detail=detail, remedy=remedy)
 
 
 def here(path: str | Path) -> str:
@@ -188,13 +220,19 @@ def here(path: str | Path) -> str:
     return relative if not relative.startswith("..") else str(path)
 
 
+def narrow() -> bool:
+    """Is this a terminal on which a table has no room for what `--json` tells as well?"""
+    return out.is_terminal and out.width < 120
+
+
 def letter_rows(letters: Sequence[Letter]) -> Table:
-    """What went to whom, and why the first paper is the first."""
-    wide = {"top pick and why": 3, "file": 2}
-    made = table("subscriber", "day", "papers", "top pick and why", "state", "file", right=["papers"], wide=wide)
+    """What went to whom, and why the first paper is the first; the file where there is room for it."""
+    columns = ["subscriber", "day", "papers", "top pick and why", "state"]
+    columns += [] if narrow() else ["file"]
+    made = table(*columns, right=["papers"], wide={"top pick and why": 3, "file": 2})
     for one in letters:
-        where = here(one.where) if one.where else ""
-        row(made, one.subscriber.handle, one.slot, len(one.picks), gist(one), one.state.value, where)
+        cells = [one.subscriber.handle, one.slot, len(one.picks), gist(one), one.state.value, here(one.where)]
+        row(made, *cells[: len(columns)])
     return made
 
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from digest import clock, config, roster
-from digest.cli.common import app, complain, here, letter_rows, note, opened, say, show
+from digest.cli.common import app, cannot_write, complain, here, letter_rows, note, opened, say, show
 from digest.cli.setup import SAMPLES
 from digest.courier import render_letter
 from digest.edition import Press, due_by_hand
@@ -90,7 +90,7 @@ def _lay(folder: Path) -> None:
         for name in ("pages", "profiles"):
             shutil.copytree(SAMPLES / name, folder / name)
     except OSError as error:
-        raise UserFileError(path=error.filename or folder, detail=error.strerror or str(error)) from None
+        raise cannot_write(error, folder, "Name a folder that this user may write: digest demo DIR") from None
 
 
 def _sent_twice(written: list[Letter]) -> list[str]:

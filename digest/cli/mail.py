@@ -14,7 +14,7 @@ from digest.config import Config, check_address
 from digest.courier import compose, templates_of, transport_of
 from digest.delivery.replies import explain
 from digest.delivery.transport import Transport
-from digest.errors import RelayUnusable
+from digest.errors import NotUncertain, RelayUnusable
 from digest.letters.subject import count
 from digest.model import (
     Interest,
@@ -76,7 +76,7 @@ Which = Annotated[str, typer.Argument(help="The letter's number in the outbox, o
 @outbox_app.callback()
 def outbox(
     context: typer.Context,
-    state: Annotated[LetterState | None, typer.Option(help="Letters in this state alone.")] = None,
+    state: Annotated[LetterState | None, typer.Option(help="Letters in this state alone.", metavar="STATE")] = None,
     json: Json = False,
 ) -> None:
     """List letters that wait or are in doubt; `resend` and `settle` decide on those in doubt."""
@@ -123,13 +123,16 @@ def outbox(
 
 @outbox_app.command(epilog="Example: digest outbox resend 17")
 def resend(which: Which) -> None:
-    """Send uncertain letters again with the next run, under the same Message-ID."""
+    """Send a letter in doubt again, under the same Message-ID.
+
+    It leaves with the next run.
+    """
     _decide(which, resend=True, said="will be sent again with the next run")
 
 
 @outbox_app.command(epilog="Example: digest outbox settle all")
 def settle(which: Which) -> None:
-    """Take uncertain letters as sent."""
+    """Take a letter in doubt as sent."""
     _decide(which, resend=False, said="taken as sent")
 
 
@@ -138,12 +141,16 @@ def _decide(which: str, *, resend: bool, said: str) -> None:
         raise typer.BadParameter(f"{which!r} is neither a number nor “all”")
     decided = 0
     with opened(load_config(), create=False) as store, store.write() as connection:
-        ids = letters.ids_in_state(connection, LetterState.UNCERTAIN) if which == "all" else [int(which)]
+        if which == "all":
+            ids = letters.ids_in_state(connection, LetterState.UNCERTAIN)
+        else:
+            ids = [int(which)] if len(which) <= 10 and int(which) < 2**31 else []
         for one in ids:
             decided += letters.release_uncertain(connection, one, clock.now(), resend=resend)
-    if not decided and which != "all":
-        note(f"no uncertain letter has the number {which}; `digest outbox` lists them")
-        raise typer.Exit(6)
+        if not decided and which != "all":
+            found = letters.by_ids(connection, ids)
+            detail = f"it is {found[0].state.value}, not uncertain" if found else "there is no such letter"
+            raise NotUncertain(id=which, detail=detail)
     say(f"{count(decided, 'letter')} {said}")
 
 
@@ -157,7 +164,10 @@ def _specimen(config: Config, address: str) -> Letter:
         authors=("The Digest authors",),
     )
     reader = Subscriber(
-        handle="test-mail", address=address, profile=Profile(interests=(Interest(interest),), papers=1)
+        handle="test-mail",
+        address=address,
+        cadence="",  # it comes but once
+        profile=Profile(interests=(Interest(interest),), papers=1),
     )
     now = clock.now()
     pick = Pick(paper, 100.0, 1.0, 0.0, (Reason("phrase", interest, ("arrival", "letters"), 100.0),))

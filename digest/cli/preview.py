@@ -17,8 +17,12 @@ from digest.cli.common import (
     Day,
     Json,
     app,
+    cannot_write,
+    complain,
     here,
+    hinted,
     load_config,
+    narrow,
     note,
     opened,
     row,
@@ -48,8 +52,12 @@ def preview(
     out: Annotated[Path | None, typer.Option(help="Write the files into this folder.", metavar="DIR")] = None,
     text: Annotated[bool, typer.Option("--text", help="Print the text part.")] = False,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Show every candidate and why it is in or out.")
+        bool, typer.Option("--explain", help="Show the candidates and why each is in or out.")
     ] = False,
+    limit: Annotated[
+        int,
+        typer.Option(help="With --explain: so many candidates, the best first.", min=1, max=100_000, metavar="N"),
+    ] = 30,
     open_: Annotated[bool, typer.Option("--open", help="Open the letter in the browser.")] = False,
     draft: Annotated[bool, typer.Option("--draft", help="Use the profile file as it is, applied or not.")] = False,
     json: Json = False,
@@ -57,17 +65,18 @@ def preview(
     """Render the letter that NAME would be sent next.
 
     Writes nothing to the store and sends nothing.
-    A letter that is already written is shown as it stands. Without --text, --explain or --json the letter is
-    written to files: into --out, by default ./preview.
+    A letter that is already written is shown as it stands, unless it is empty. Without --text, --explain or --json
+    the letter is written to files: into --out, by default ./preview.
     """
     config = load_config()
     now = clock.now()
-    with opened(config) as store:
+    with opened(config, create=False) as store:
         reader = _reader(config, store, name, draft)
-        slot = day or _next_slot(store, reader, now)
         press = Press(store, config)
+        slot = day or _next_slot(press, reader, now)
         letter = press.preview(reader, slot, now)
         verdicts = press.explain(reader, slot) if explain or json else []
+        newest = None if letter.candidates else press.open(slot).newest
     rendered = render_letter(letter, config) if letter.picks else None
     if json:
         say_json(_plain(letter, rendered, verdicts))
@@ -75,13 +84,15 @@ def preview(
     state = "" if not letter.id else f" (written {letter.created_at:%Y-%m-%d %H:%M} UTC; {letter.state.value})"
     note(f"{reader.handle} <{reader.address}>, letter of {slot}{state}")
     if rendered is None:
-        say(f"No letter: {letter.note}.")
+        say(hinted(f"No letter: {letter.note}."))
+        if newest:
+            note(f"`digest preview {name} --day {newest}` shows the letter of that day")
     elif text:
         say(rendered.text.rstrip("\n"))
     if explain:
         if letter.id:
             note("explained with what the store holds now; the letter itself stands as it was written")
-        _show_verdicts(verdicts)
+        _show_verdicts(verdicts, limit)
     if rendered is not None and (out or open_ or not (text or explain)):
         folder = out or (Path(tempfile.mkdtemp(prefix="digest-")) if open_ else config.home / "preview")
         page = _write(folder, f"{reader.handle}-{slot}", rendered)
@@ -106,7 +117,7 @@ def _reader(config: Config, store: Store, name: str, draft: bool) -> Subscriber:
     if draft or not stored:
         for problem in reading.problems:
             if mine is None and handle in reading.refused:
-                note(str(problem))
+                complain(problem)
         if mine is None:
             if stored:
                 raise UserFileError(path=path, detail="there is no valid profile file of this name to preview")
@@ -122,14 +133,13 @@ def _reader(config: Config, store: Store, name: str, draft: bool) -> Subscriber:
     return stored
 
 
-def _next_slot(store: Store, reader: Subscriber, now: datetime) -> date:
-    """The slot of the letter to be sent next: today's while it has not left, else the one after."""
+def _next_slot(press: Press, reader: Subscriber, now: datetime) -> date:
+    """The slot of the letter to be sent next: today's while it may still leave, else the one after."""
     today = clock.local_day(now, reader.time_zone)
     slot = today if clock.is_slot(reader.cadence, today) else clock.next_slot(reader.cadence, today)
-    with store.read() as connection:
-        there = letters.existing(connection, [(reader.id, slot)])
-        written = letters.by_ids(connection, list(there.values()))
-    if written and written[0].state not in (LetterState.READY, LetterState.DEFERRED):
+    with press.store.read() as connection:
+        written = letters.existing(connection, [(reader.id, slot)])
+    if written and press.preview(reader, slot, now).state not in (LetterState.READY, LetterState.DEFERRED):
         return clock.next_slot(reader.cadence, slot)
     return slot
 
@@ -141,31 +151,35 @@ def _write(folder: Path, stem: str, rendered: Rendered) -> Path:
         page = folder / f"{stem}.html"
         page.write_text(rendered.html, "utf-8", newline="\n")
     except OSError as error:
-        raise UserFileError(path=error.filename or folder, detail=error.strerror or str(error)) from None
+        raise cannot_write(error, folder, "Name a folder that this user may write with --out") from None
     return page
 
 
-def _show_verdicts(verdicts: Sequence[Verdict]) -> None:
-    numbers = ["score", "rel.", "trend", "like"]
-    columns = ["", *numbers, "listed", "in or out", "title and what paid for it"]
-    made = table(*columns, right=numbers, wide={columns[-1]: 1})
-    for one in verdicts:
+def _show_verdicts(verdicts: Sequence[Verdict], limit: int) -> None:
+    """The best `limit` candidates, and whatever is in; on a narrow terminal without the parts of the score."""
+    shown = [one for place, one in enumerate(verdicts) if place < limit or one.included]
+    numbers = ["score"] if narrow() else ["score", "rel.", "trend", "like"]
+    told = "title and what paid for it"
+    columns = ["", *numbers, *([] if narrow() else ["listed"]), "in or out", told]
+    made = table(*columns, right=numbers, wide={told: 3, "in or out": 1} if narrow() else {told: 1})
+    for one in shown:
         pick = one.pick
         paid = [r for r in sorted(pick.reasons, key=lambda r: -r.share) if r.share >= WORTH_TELLING]
-        told = " · ".join(f"{shorten(r.text, 40) or 'popular'} {r.share:.1f}" for r in paid)
+        words = " · ".join(f"{shorten(r.text, 40) or 'popular'} {r.share:.1f}" for r in paid)
+        parts = (f"{pick.relevance:.2f}", f"{pick.trending:.2f}", f"{one.redundancy:.2f}", pick.listed or "")
         row(
             made,
             "+" if one.included else "-",
             f"{pick.score:.1f}",
-            f"{pick.relevance:.2f}",
-            f"{pick.trending:.2f}",
-            f"{one.redundancy:.2f}",
-            pick.listed or "",
+            *(() if narrow() else parts),
             one.why,
-            f"{pick.paper.title} — {told}" if told else pick.paper.title,
+            f"{pick.paper.title} — {words}" if words else pick.paper.title,
         )
     show(made)
-    note("score 0–100, and the points of it that each interest paid; relevance, trending, likeness to a pick 0–1")
+    if len(shown) < len(verdicts):
+        note(f"{len(verdicts) - len(shown)} more candidates are not shown; --limit {len(verdicts)} shows all")
+    legend = "score 0–100, and the points of it that each interest paid"
+    note(legend if narrow() else f"{legend}; relevance, trending, likeness to a pick 0–1")
 
 
 def _plain(letter: Letter, rendered: Rendered | None, verdicts: Sequence[Verdict]) -> dict[str, object]:

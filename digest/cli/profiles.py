@@ -12,8 +12,21 @@ from typing import Annotated
 import typer
 
 from digest import clock, roster
-from digest.cli.common import Json, app, err, here, load_config, note, opened, say, say_json, unknown
-from digest.cli.setup import SAMPLES
+from digest.cli.common import (
+    Json,
+    app,
+    complain,
+    err,
+    here,
+    hinted,
+    load_config,
+    note,
+    opened,
+    say,
+    say_json,
+    unknown,
+)
+from digest.cli.setup import EXAMPLE_ADDRESS, SAMPLES
 from digest.errors import FileInvalid, Problem, StoreMissing, UserFileError
 from digest.letters.subject import count
 from digest.library import profile_file
@@ -31,7 +44,10 @@ app.add_typer(profiles_app, name="profiles")
 
 @profiles_app.command(epilog="Example: digest profiles check --json")
 def check(json: Json = False) -> None:
-    """Read every profile file and say what is wrong: file, line, key and remedy. Exit code 3 if anything is."""
+    """Say what is wrong in the profile files.
+
+    File, line, key and remedy of each problem; exit code 3 if there is any.
+    """
     config = load_config()
     reading = roster.read(config.path(config.edition.profiles))
     if json:
@@ -119,7 +135,7 @@ def edit(name: Annotated[str, typer.Argument(help="The handle; a new one starts 
         if not problems:
             break
         for one in problems:
-            note(str(one))
+            complain(one)
         try:
             again = typer.confirm("Edit it again?", default=True, err=True)
         except typer.Abort:
@@ -128,7 +144,7 @@ def edit(name: Annotated[str, typer.Argument(help="The handle; a new one starts 
             note(f"{here(path)} is as it was; what you wrote is in {here(draft)}")
             raise typer.Exit(3)
     draft.replace(path)
-    say(f"saved {here(path)}; `digest profiles apply` takes it over")
+    say(hinted(f"saved {here(path)}; `digest profiles apply` takes it over"))
 
 
 def _open_editor(draft: Path) -> None:
@@ -173,9 +189,13 @@ def _show(plan: Plan, reading: roster.Reading, json: bool, *, done: bool = False
             for detail in one.details:
                 say(f"         {detail}")
         for problem in problems:
-            note(str(problem))
+            complain(problem)
         parts = [f"{number} {kind}" for kind, number in plan.counts.items()] + [f"{plan.unchanged} unchanged"]
         parts += [f"{len(reading.refused)} refused"] if reading.refused else []
         say(("applied: " if done else "would apply: ") + ", ".join(parts))
-    if problems:
-        raise typer.Exit(3)
+        for reader in reading.subscribers if done else ():
+            if reader.address == EXAMPLE_ADDRESS:
+                name = reader.handle
+                note(f"{name} has the example's address still; `digest profiles edit {name}` mends it")
+    if problems:  # what was applied is done, whatever else was refused
+        raise typer.Exit(1 if done and reading.subscribers else 3)

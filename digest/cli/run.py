@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import date
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import typer
 
-from digest import clock, roster
+from digest import clock, courier, roster
 from digest.cli.common import (
+    NO_SUBSCRIBERS,
     Day,
     Json,
     app,
     complain,
     find_subscriber,
+    here,
     letter_rows,
     load_config,
     local,
@@ -26,7 +28,7 @@ from digest.cli.common import (
     show,
 )
 from digest.config import Config
-from digest.edition import Due, Press, due_by_hand
+from digest.edition import Due, Press, by_slot, due_by_hand
 from digest.letters.subject import count
 from digest.model import Letter, LetterState, Subscriber, SubscriberState
 from digest.run import Ran
@@ -48,12 +50,16 @@ def run(
 
     The whole edition: rank, drop what was already sent, write letters, deliver them.
     Writes to everyone whose cadence falls on the day; the hour is not waited for. Running it again sends nothing
-    again, and delivers what is still waiting.
+    again, and delivers what is still waiting. A letter that was empty is written after all where papers came in.
     """
     config = load_config()
     now = clock.now()
-    with opened(config) as store:
-        one = find_subscriber(store, only) if only else None
+    if day and day > now.date() + timedelta(days=1) and not dry_run:
+        # Its pool is not there yet, and a letter is never written twice.
+        raise typer.BadParameter(f"{day} lies ahead; --dry-run shows what there is for it", param_hint="--day")
+    courier.check(config)
+    with opened(config, create=False) as store:
+        one = None if only is None else find_subscriber(store, only)
         with store.read() as connection:
             everyone = subscribers.everyone(connection)
         _warn_of_unapplied(config, everyone)
@@ -68,15 +74,27 @@ def run(
             )
         press = Press(store, config)
         if dry_run:
-            _dry(store, press, due, json)
+            _dry(store, press, due, now, json)
             return
         with progress(("writing", len(due)), ("sending", len(due))) as [writing, sending]:
-            ran = run_edition(press, due, clock.now, only=one.id if one else None, writing=writing, sending=sending)
+            ran = run_edition(
+                *(press, due, clock.now),
+                only=one.id if one else None,
+                reopen=True,
+                writing=writing,
+                sending=sending,
+            )
         done = _load(store, due) if json or len(due) <= SHOWN else []
     if json:
         say_json(_plain(ran, done))
     else:
-        _tell(ran, done, len(due))
+        _tell(ran, done)
+        if not everyone:
+            note(f"there are no subscribers; {NO_SUBSCRIBERS}")
+        elif not due and not only:
+            note("nobody is due")
+        if config.delivery.kind == "maildir" and ran.delivered.counts[LetterState.SENT]:
+            note(f"filed in {here(config.path(config.delivery.maildir))}/")
     if ran.delivered.stopped:
         complain(ran.delivered.stopped)
         raise typer.Exit(ran.delivered.stopped.exit_code)
@@ -91,33 +109,35 @@ def summary(ran: Ran) -> str:
     written += [f"{ran.written.empty} empty"] if ran.written.empty else []
     written += [f"{ran.written.failed} could not be chosen"] if ran.written.failed else []
     written += [f"{ran.written.already} written before"] if ran.written.already else []
-    sent = [f"{number} {state.value}" for state, number in sorted(ran.delivered.counts.items()) if number]
+    sent = ["none sent"] if ran.delivered.stopped and not ran.delivered.counts else []
+    sent += [f"{number} {state.value}" for state, number in sorted(ran.delivered.counts.items()) if number]
     sent += [f"{ran.delivered.expired} expired"] if ran.delivered.expired else []
     sent += [f"{ran.delivered.suppressed} suppressed"] if ran.delivered.suppressed else []
+    sent += ["the rest waits for the next run"] if ran.delivered.stopped else []
     return ", ".join(written) + " · " + (", ".join(sent) or "nothing to send")
 
 
-def _dry(store: Store, press: Press, due: list[Due], json: bool) -> None:
+def _dry(store: Store, press: Press, due: list[Due], now: datetime, json: bool) -> None:
     with store.read() as connection:
         there = letters.existing(connection, [(reader.id, slot) for reader, slot in due])
         waiting = letters.count_by_state(connection)
-        slots: dict[date, list[Subscriber]] = {}
-        for reader, slot in due:
-            if (reader.id, slot) not in there:
-                slots.setdefault(slot, []).append(reader)
         would: list[Letter] = []
-        for slot, readers in sorted(slots.items()):
-            would += press.compose(connection, press.open(slot), readers, clock.now())
+        for slot, readers in by_slot(due).items():
+            edition = press.open(slot)
+            new = [reader for reader in readers if (reader.id, slot) not in there]
+            would += press.compose(connection, edition, new, now)
+            would += press.anew(connection, edition, readers, now).values()
+    before = len(due) - len(would)
     if json:
-        say_json({"would_write": [_letter(letter) for letter in would], "written_before": len(there)})
+        say_json({"would_write": [_letter(letter) for letter in would], "written_before": before})
         return
     if would and len(would) <= SHOWN:
         show(letter_rows(would))
     ready = sum(letter.state is LetterState.READY for letter in would)
     held = waiting.get("ready", 0) + waiting.get("deferred", 0)
     say(
-        f"Would write {count(ready, 'letter')} and {len(would) - ready} empty; {len(there)} written before; "
-        f"{held} wait from earlier runs. Nothing was changed."
+        f"Would write {count(ready, 'letter')} and {len(would) - ready} empty; {before} written before; "
+        f"{held} {'waits' if held == 1 else 'wait'} from earlier runs. Nothing was changed."
     )
 
 
@@ -129,11 +149,9 @@ def _load(store: Store, due: list[Due]) -> list[Letter]:
         )
 
 
-def _tell(ran: Ran, done: list[Letter], due: int) -> None:
+def _tell(ran: Ran, done: list[Letter]) -> None:
     if done:
         show(letter_rows(done))
-    if not due:
-        note("nobody is due")
     told = {letter.id for letter in done}
     for letter, outcome in ran.delivered.troubles[:SHOWN]:
         if letter.id not in told or outcome.state is not LetterState.FAILED:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 
-from digest import service
+from digest import courier, service
 from digest.cli.common import app, load_config
-from digest.courier import templates_of
 
 
 @app.command(epilog="Example: digest --home /srv/letters serve")
@@ -18,7 +17,7 @@ def serve() -> None:
     SIGTERM finishes what is under way and exits with 0. A restart forgets nothing and sends nothing twice.
     """
     config = load_config()
-    templates_of(config)  # a folder that is not there should be said now, not at the first letter
+    courier.check(config)  # a folder that is not there should be said now, not at the first letter
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", force=True
     )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from digest.cli.common import app, here, home, note, say
+from digest.cli.common import app, cannot_write, here, hinted, home, note, say
 from digest.config import FILE_NAME
-from digest.errors import UserFileError
 
 SAMPLES = Path(__file__).parents[1] / "samples"
+EXAMPLE_ADDRESS = "you@example.org"  # of samples/example.toml
 
 
 @app.command(epilog="Example: mkdir letters && cd letters && digest init")
@@ -23,10 +23,10 @@ def init() -> None:
         return
     say()
     say("Next: put your address and interests into profiles/you.toml, then")
-    say("  digest profiles apply        take the profiles over")
-    say("  digest ingest PAGE…          take saved pages of trending papers")
-    say("  digest preview you --open    look at the letter")
-    say("  digest run                   write and deliver today's letters")
+    say(hinted("  digest profiles apply        take the profiles over"))
+    say(hinted("  digest ingest PAGE…          take saved pages of trending papers"))
+    say(hinted("  digest preview you --open    look at the letter"))
+    say(hinted("  digest run                   write and deliver today's letters"))
 
 
 def write_home(folder: Path) -> list[Path]:
@@ -47,5 +47,5 @@ def write_home(folder: Path) -> list[Path]:
             made.append(path)
         (folder / "inbox").mkdir(exist_ok=True)
     except OSError as error:
-        raise UserFileError(path=error.filename or folder, detail=error.strerror or str(error)) from None
+        raise cannot_write(error, folder, "Name a folder that this user may write with --home") from None
     return made

@@ -21,7 +21,7 @@ from digest.delivery.transport import Parcel
 from digest.errors import RelayUnusable
 from digest.model import LetterState, Outcome
 
-SUFFIX = ".digest"  # marks our own files, so that nobody else's are ever cleaned away
+SUFFIX = ".eml"  # a double click opens it in a mail program
 NAME_LIMIT = 200  # bytes of a folder's name; file systems allow 255
 DIRECTORY_MODE, FILE_MODE = 0o700, 0o600  # a reader's mail is the reader's alone
 

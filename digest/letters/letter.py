@@ -38,6 +38,7 @@ from digest.letters.wrap import WIDTH, wrap
 from digest.model import Letter, Paper, Pick, Profile, Reason, Subscriber
 from digest.text import clean, sentences
 
+TEMPLATES = ("letter/letter.html", "letter/card.html", "letter/letter.txt")
 HTML_BUDGET = 90_000  # bytes; Gmail clips at about 102 KB, and with the end the way to unsubscribe
 TITLE_LIMIT = 300  # characters; a longer one is a mistake of the source
 AUTHORS_SHOWN = 3
@@ -95,7 +96,7 @@ class CardView:
 @dataclass(frozen=True, slots=True)
 class FooterView:
     address: str  # "ada@example.org"
-    cadence: str  # "every day", "every weekday", "every Monday"
+    cadence: str  # "every day", "every weekday", "every Monday"; empty for a letter that is sent but once
     hour: str  # "07:00"
     zone: str  # "Europe/Berlin time", "UTC"
     reply_to: str  # "letters@example.org"

@@ -41,7 +41,7 @@ def _words(text: str) -> str:
 def _cadence(text: str) -> str:
     text = text.lower().replace(" ", "")
     if text not in CADENCES:
-        guess = tomlfile.nearest(text, CADENCES)
+        guess = "weekly:mon" if text == "weekly" else tomlfile.nearest(text, CADENCES)
         hint = f"did you mean {guess!r}? " if guess else ""
         raise ValueError(f"unknown cadence {text!r} — {hint}write daily, weekdays, or weekly:mon … weekly:sun")
     return text

@@ -1,6 +1,7 @@
 """The outbox: letters, their picks and their states.
 
     (written) → ready | empty
+    empty     → ready       a run by hand finds papers for it after all: it is written anew
     ready     → sending     a courier claims it under a lease
     deferred  → sending     the same, once `next_try_at` has come
     sending   → sent        the relay accepted it, or it is in the Maildir
@@ -112,6 +113,27 @@ def existing(connection: sa.Connection, wanted: Iterable[tuple[int, date]]) -> d
             )
             out.update({(r.subscriber_id, slot): r.id for r in rows})
     return out
+
+
+def empty(connection: sa.Connection, ids: Iterable[int]) -> dict[int, str]:
+    """letter id → why it is empty, for those of these letters that are."""
+    out: dict[int, str] = {}
+    for some in batched(ids, 500):
+        rows = connection.execute(
+            sa.select(letter.c.id, letter.c.note).where(
+                letter.c.id.in_(some), letter.c.state == LetterState.EMPTY.value
+            )
+        )
+        out.update({r.id: r.note for r in rows})
+    return out
+
+
+def reopen(connection: sa.Connection, ids: Iterable[int]) -> None:
+    """Take empty letters away, so that their slots can be written anew. They held no paper and went to nobody."""
+    for some in batched(ids, 500):
+        connection.execute(
+            sa.delete(letter).where(letter.c.id.in_(some), letter.c.state == LetterState.EMPTY.value)
+        )
 
 
 def memory(

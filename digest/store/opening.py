@@ -75,7 +75,7 @@ def open_store(url: str, *, create: bool = True, lock_wait: float = LOCK_WAIT_SE
     if parsed.get_backend_name() == "sqlite" and not create:
         name = parsed.database
         try:
-            missing = name and name != ":memory:" and not Path(name).exists()
+            missing = name and not Path(name).exists()
         except OSError as error:
             raise StoreUnreachable(url=shown(url), detail=error.strerror or str(error)) from None
         if missing:
@@ -199,6 +199,8 @@ def _explain(url: str, error: exc.DatabaseError) -> DigestError:
         return StoreLocked(url=url)
     if "disk is full" in message:
         message = "the disk is full; make room and run the command again, nothing was changed"
+    if "not a database" in message or "malformed" in message:
+        message += ", or a damaged one; put a copy of it back, or move it away to start a new one"
     return StoreUnreachable(url=url, detail=message)
 
 

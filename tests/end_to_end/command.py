@@ -29,7 +29,7 @@ class Answer:
 
 
 class Digest:
-    """`digest --home HOME …`. A call that fails unexpectedly fails the test, with what it printed."""
+    """`digest …` with HOME as DIGEST_HOME. A call that fails unexpectedly fails the test, with what it printed."""
 
     def __init__(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.home = home
@@ -38,7 +38,8 @@ class Digest:
     def __call__(self, *arguments: str | Path, code: int = 0, typed: str = "") -> Answer:
         out, err = io.StringIO(), io.StringIO()
         with self._patch.context() as patch:
-            patch.setattr(sys, "argv", ["digest", "--home", str(self.home), *map(str, arguments)])
+            patch.setenv("DIGEST_HOME", str(self.home))
+            patch.setattr(sys, "argv", ["digest", *map(str, arguments)])
             patch.setattr(sys, "stdin", io.StringIO(typed))
             ended: int | str | None = 0
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):

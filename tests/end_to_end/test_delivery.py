@@ -171,7 +171,7 @@ def test_a_connection_cut_after_the_letter_leaves_it_in_doubt(
     letters("run", "--day", DAY)
     assert inbox.recipients == ["alice@example.org", "bela@example.org", "chen@example.org"]
     assert next(mail for to, mail in inbox.mails if to.startswith("bela"))["Message-ID"] == doubt["message_id"]
-    assert letters("outbox", "resend", "999", code=6)
+    assert letters("outbox", "resend", "999", code=1)
 
 
 def test_taken_as_sent(letters: Digest, server: Controller, inbox: Inbox) -> None:

@@ -79,10 +79,10 @@ def due(home: Digest, at: datetime) -> None:
     store.close()
 
 
-def drop(home: Digest, name: str, papers: list[tuple[str, str]]) -> None:
+def drop(home: Digest, name: str, papers: list[tuple[str, str]], day: str = "") -> None:
     """A page in the inbox folder, saved a minute ago with today's date."""
     today = datetime.now().astimezone()
-    page = home.page(name, papers, f"{today:%b} {today.day}")
+    page = home.page(name, papers, day or f"{today:%b} {today.day}")
     (home.home / "inbox").mkdir(exist_ok=True)
     target = home.home / "inbox" / page.name
     page.rename(target)
@@ -96,9 +96,12 @@ def test_it_takes_pages_sends_when_due_drains_and_forgets_nothing(
     drop(home, "today", PAPERS)
     (home.home / "inbox/broken.txt").write_bytes(b"\xff\xfe\x00")
     os.utime(home.home / "inbox/broken.txt", (time.time() - 60,) * 2)
+    drop(home, "undated", PAPERS, day="no day")
     first = serve()
     first.wait(lambda: first.said("5 new"))
     first.wait(lambda: first.said("broken.txt"))
+    by_hand = f"digest --home {home.home} ingest {home.home}/inbox/undated.txt --day YYYY-MM-DD"
+    first.wait(lambda: first.said(by_hand))
     assert home.mails() == []  # nobody is due yet
 
     due(home, datetime.now(UTC) - timedelta(minutes=1))
@@ -108,10 +111,11 @@ def test_it_takes_pages_sends_when_due_drains_and_forgets_nothing(
     assert first.said("ended")
 
     second = serve()
-    second.wait(lambda: second.path.read_text().count("known") == 2)  # the page again, harmlessly
+    second.wait(lambda: second.path.read_text().count("broken.txt") == 2)
     due(home, datetime.now(UTC) - timedelta(minutes=1))  # as if the due time had not been moved on
     second.wait(lambda: second.path.read_text().count("1 due") == 2)
     assert second.terminate() == 0
+    assert second.path.read_text().count("today.txt") == 1  # what was taken before is not told again
     assert len(home.mails()) == 1
     (letter,) = home("why", "alice", "--json").json
     assert letter["state"] == "sent"

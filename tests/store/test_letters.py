@@ -434,3 +434,36 @@ def test_the_accounts_add_up_whatever_happens(store: Store, seed: int) -> None:
 
 def _edition(connection: sa.Connection) -> int:
     return editions.open_edition(connection, DAY, 7, 9, "pool", NOW)
+
+
+def test_only_an_empty_letter_can_be_reopened(store: Store) -> None:
+    add(store, paper("Bees"))
+    (bees,) = stored_papers(store)
+    alice, bela = subscribe(store, "alice", "bela")
+    write(store, letter(alice, note="no papers were listed"), letter(bela, bees))
+    with store.write() as connection:
+        ids = [found.id for reader in (alice, bela) for found in letters.of_subscriber(connection, reader.id)]
+        assert letters.empty(connection, ids) == {ids[0]: "no papers were listed"}
+        letters.reopen(connection, ids)
+    assert states(store) == {"ready": 1}
+    assert write(store, letter(alice, bees), letter(bela, bees)) == 1
+    assert memory(store, alice) == memory(store, bela) == {bees.id: DAY}
+
+
+def test_two_that_reopen_a_slot_at_once_write_one_letter(store: Store) -> None:
+    add(store, paper("Bees"))
+    (bees,) = stored_papers(store)
+    (alice,) = subscribe(store, "alice")
+    write(store, letter(alice))
+    empty = of(store, alice).id
+    with store.write() as connection:
+        edition = editions.open_edition(connection, DAY, 7, 10, "fuller pool", NOW)
+
+    def again(connection: sa.Connection) -> int:
+        letters.reopen(connection, [empty])
+        return letters.write(connection, edition, [letter(alice, bees)])
+
+    with meanwhile(store, again), store.write() as connection:
+        assert again(connection) == 0
+    assert states(store) == {"ready": 1}
+    assert memory(store, alice) == {bees.id: DAY}

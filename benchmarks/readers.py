@@ -9,6 +9,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from digest.model import Paper
 from digest.ranking.evaluate import Known, Task
 
@@ -32,7 +34,8 @@ def load_bench(folder: Path) -> ModuleType:
 def as_task(data: Any) -> Task:
     """The papers and candidates of a bench task. Its readers come by kind of profile, from `known`."""
     papers = [Paper(*_text(data, row), keys=(f"bench:{row}",)) for row in range(data.train.shape[1])]
-    return Task(papers, [int(row) for row in data.candidates], [], [])
+    likes = [tuple(int(row) for row in rows) for rows in np.split(data.train.indices, data.train.indptr[1:-1])]
+    return Task(papers, [int(row) for row in data.candidates], [], [], likes=likes)
 
 
 def known(profiles: Sequence[Any]) -> list[Known]:

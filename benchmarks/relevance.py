@@ -2,8 +2,9 @@
 
     make bench-relevance READERS=../shared/ranking     (a folder with bench.py, its protocol, and its data)
 
-Every ranker sees the same profiles in the same run. Printed: the mean NDCG@10 and recall@100 and their ratio to
-plain TF-IDF, with 95 % bootstrap intervals over readers, and the time.
+Every ranker sees the same profiles in the same run; "others" is ours with what other readers like. Printed: the
+mean NDCG@10 and recall@100 and their ratio to plain TF-IDF, with 95 % bootstrap intervals over readers, and the
+time.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 
 from benchmarks.common import setup
 from benchmarks.readers import KINDS, SPLITS, as_task, known, load_bench
-from digest.ranking.evaluate import Fit, ours, svm_per_reader
+from digest.ranking.evaluate import Fit, ours, svm_per_reader, with_others
 
 
 def main() -> None:
@@ -43,11 +44,11 @@ def main() -> None:
             f"{'recall@100':>12}{'ratio':>22}{'time':>9}"
         )
         rankers: list[tuple[str, Callable[..., Any]]] = [("plain", bench.plain_tfidf), ("ours", rank)]
-        classifier = _bench_ranker(svm_per_reader, task) if wanted.svm else None
+        for_likes = [("others", _bench_ranker(with_others, task))]
+        for_likes += [("svm", _bench_ranker(svm_per_reader, task))] if wanted.svm else []
         for kind in KINDS[data]:
             base = None
-            svm = [("svm", classifier)] if classifier and kind in ("library", "likes:3") else []
-            for name, ranker in [*rankers, *svm]:
+            for name, ranker in rankers + (for_likes if kind in ("library", "likes:3") else []):
                 found, seconds = _measure(bench, ranker, task, kind, wanted.split)
                 base = base or found
                 cells = [

@@ -20,8 +20,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.svm import LinearSVC
 
 from digest.model import Interest, Paper, Profile
-from digest.ranking.interests import Authors, Catalogue, wanted
-from digest.ranking.score import Scored, score
+from digest.ranking.interests import Catalogue, Named, wanted
+from digest.ranking.others import Others
+from digest.ranking.score import Asked, Scored, score
 from digest.ranking.space import Space
 
 CUTS = (20, 100)  # the k of recall@k
@@ -30,6 +31,7 @@ DRAWS = 1000  # of the bootstrap
 PERCENT = 95  # of its intervals
 FEWEST = 5  # readers; of fewer, an interval says nothing
 CELLS = 20_000_000  # scores held at a time
+READERS = 256  # whose interests are held at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ class Task:
     known: Sequence[Known]
     truth: Sequence[frozenset[int]]  # for each reader, rows of `papers` that are candidates
     split: Split = field(default_factory=Split)
+    # What everybody is known to like, in no order, also those who are not asked: rows of `papers`.
+    likes: Sequence[tuple[int, ...]] = ()
 
     def __post_init__(self) -> None:
         places = set(self.candidates)
@@ -75,6 +79,8 @@ class Task:
         if len(self.known) != len(self.truth):
             raise ValueError("each reader needs truth")
         if any(not places.isdisjoint(one.liked) for one in self.known):
+            raise ValueError("a like on a candidate is known")
+        if any(not places.isdisjoint(one) for one in self.likes):
             raise ValueError("a like on a candidate is known")
         if any(not one or not one <= places for one in self.truth):
             raise ValueError("truth must be some of the candidates")
@@ -157,33 +163,37 @@ def points(task: Task) -> Rank:
     return _letter(task, lambda found: found.score)
 
 
-def _letter(task: Task, part: Callable[[Scored], np.ndarray]) -> Rank:
+def with_others(task: Task) -> Rank:
+    """The same with what other readers say: see `digest.ranking.others`."""
+    return _letter(task, lambda found: found.evidence, heard=True)
+
+
+def _letter(task: Task, part: Callable[[Scored], np.ndarray], *, heard: bool = False) -> Rank:
     """The only place here that knows how the ranking is called. The space is fitted on every paper, as it is in an
     installation: the candidates' words are known, who likes them is not."""
     # Keys of our own: a like is a row, whatever keys papers have in common.
     papers = [replace(paper, keys=(f"row:{row}",), id=row + 1) for row, paper in enumerate(task.papers)]
     space = Space(papers)
+    others = Others.learn(dict(enumerate(task.likes)), space.corpus) if heard else None
+    candidates, vectors = [papers[row] for row in task.candidates], space.corpus.take(list(task.candidates))
+    factors = others.of_papers(vectors).T if others else None
+
+    def asked(one: Known) -> Asked:
+        interests = [
+            *wanted(Profile(tuple(Interest(text) for text in one.phrases))),
+            *((Named("liked", f"id:{row + 1}"), 1.0) for row in one.liked),
+        ]
+        mine = others.of_reader(one.liked) if others else None
+        return Asked(interests, 0.0, None if mine is None or factors is None else mine @ factors)
 
     def rank(readers: Sequence[Known]) -> np.ndarray:
-        profiles = [
-            Profile(
-                tuple(Interest(text) for text in one.phrases),
-                liked=tuple(f"row:{n}" for n in one.liked),
-                trending=0.0,
-            )
-            for one in readers
-        ]
-        asked = [wanted(one) for one in profiles]
-        distinct = len({one for interests in asked for one, _ in interests})
-        step = max(1, CELLS // max(distinct, 1))
-        scores = np.zeros((len(readers), len(task.candidates)))
-        for start in range(0, len(task.candidates), step):
-            some = list(task.candidates[start : start + step])
-            catalogue = Catalogue(space, papers, space.corpus.take(some), Authors([papers[row] for row in some]))
-            catalogue.learn(one for interests in asked for one, _ in interests)
-            for row, (profile, interests) in enumerate(zip(profiles, asked, strict=True)):
-                found = score(profile, interests, catalogue, np.zeros(len(some)))
-                scores[row, start : start + len(some)] = part(found)
+        scores = np.zeros((len(readers), len(candidates)))
+        for start in range(0, len(readers), READERS):
+            some = [asked(one) for one in readers[start : start + READERS]]
+            catalogue = Catalogue(space, papers, candidates, vectors)
+            catalogue.learn(named for one in some for named, _ in one.interests)
+            found = score(some, catalogue, np.zeros(len(candidates)))
+            scores[start : start + READERS] = part(found)
         return scores
 
     return rank

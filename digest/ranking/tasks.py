@@ -70,6 +70,7 @@ def split(papers: Mapping[str, Paper], likes: Iterable[Like], phrases: Mapping[s
             without_profile=len(asked) - len(kept),
             late=sum(key not in candidates for _, key in future),
         ),
+        likes=[tuple(rows) for _, rows in sorted(liked.items())],
     )
 
 

@@ -117,6 +117,7 @@ class StoreConfig(Section):
 
 class EditionConfig(Section):
     window_days: int = Field(7, ge=1, le=365)  # papers listed in so many days up to the slot are candidates
+    half_life_days: float = Field(365, gt=0, allow_inf_nan=False)  # in which a like with a date fades to one half
     inbox: str = "inbox"  # `digest serve` ingests pages that appear in this folder
     profiles: str = "profiles"
 

@@ -9,7 +9,6 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from hashlib import sha256
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -19,9 +18,10 @@ from digest.config import Config
 from digest.errors import StoreLocked
 from digest.letters.mime import message_id
 from digest.letters.subject import count, subject
-from digest.model import Letter, LetterState, Listing, Pick, Subscriber, SubscriberState, Verdict
-from digest.ranking.ranker import Candidate, Ranker, Reader
-from digest.store import editions, letters, papers, subscribers
+from digest.model import Letter, LetterState, Pick, Subscriber, SubscriberState, Verdict
+from digest.pool import Edition, Pool
+from digest.ranking.ranker import Reader
+from digest.store import editions, letters, subscribers
 from digest.store.opening import Store
 from digest.store.sql import batched
 
@@ -30,20 +30,6 @@ KEEP_FOR = timedelta(hours=24)  # a digest that is older than this is worse than
 Due = tuple[Subscriber, date]
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Edition:
-    """The frozen pool of one day, ready to choose from."""
-
-    day: date
-    window_days: int
-    candidates: int
-    days: int  # distinct days on which they were listed
-    digest: str  # of the pool and the corpus: the same digest gives the same letters
-    newest: date | None  # the last listing on or before the day
-    stored: int  # papers in the store
-    ranker: Ranker
 
 
 @dataclass(slots=True)
@@ -63,46 +49,16 @@ class Written:
 
 
 class Press:
-    """Opens editions. Fitting the space is the costly part, so it is kept while its papers are unchanged."""
+    """Chooses and writes the letters of editions."""
 
     def __init__(self, store: Store, config: Config) -> None:
         self.store = store
         self.config = config
-        self._open: dict[date, Edition] = {}
+        self._pool = Pool(store, config)
 
     def open(self, day: date) -> Edition:
-        """Freeze the candidates of `day`: what was listed in the window that ends with it."""
-        window = self.config.edition.window_days
-        with self.store.read() as connection:
-            listings = papers.pool(connection, day, window)
-            corpus = papers.corpus(connection)
-            newest = papers.newest_listing(connection, until=day)
-        fold = sha256(f"{day} {window}\n".encode())
-        for paper in corpus:
-            fold.update(repr((paper.id, paper.keys, paper.title, paper.abstract, paper.authors)).encode())
-        for row in listings:
-            fold.update(repr(row).encode())
-        digest = fold.hexdigest()[:32]
-        if day in self._open and self._open[day].digest == digest:
-            return self._open[day]
-        by_id = {paper.id: paper for paper in corpus}
-        listed: dict[int, list[Listing]] = {}
-        for paper_id, listing in listings:
-            listed.setdefault(paper_id, []).append(listing)
-        candidates = [Candidate(by_id[one], tuple(rows)) for one, rows in listed.items()]
-        opened = Edition(
-            day=day,
-            window_days=window,
-            candidates=len(candidates),
-            days=len({listing.day for _, listing in listings}),
-            digest=digest,
-            newest=newest,
-            stored=len(corpus),
-            ranker=Ranker(corpus, candidates, day),
-        )
-        # Time zones make two or three days current at once; older ones are not asked for again.
-        self._open = {d: e for d, e in self._open.items() if abs(d - day) <= timedelta(days=2)} | {day: opened}
-        return opened
+        """The edition of `day`: what was listed in the window that ends with it."""
+        return self._pool.open(day)
 
     def write(
         self,
@@ -128,8 +84,9 @@ class Press:
         self, connection: sa.Connection, edition: Edition, readers: Sequence[Subscriber], now: datetime
     ) -> list[Letter]:
         """The letters of the edition's day for these subscribers, as they would be written now."""
-        memory = letters.memory(connection, [reader.id for reader in readers])
-        wanted = [Reader(reader.profile, memory.get(reader.id, {})) for reader in readers]
+        ids = [reader.id for reader in readers]
+        memory, said = letters.memory(connection, ids), self._pool.heard(connection, edition, ids)
+        wanted = [Reader(one.profile, memory.get(one.id, {}), said.get(one.id, ())) for one in readers]
         return [
             self._letter(edition, reader, want, picks, now)
             for reader, want, picks in zip(readers, wanted, _choose(edition, wanted), strict=True)
@@ -159,10 +116,13 @@ class Press:
 
     def explain(self, reader: Subscriber, slot: date) -> list[Verdict]:
         """What becomes of every candidate of this slot; the slot's own letter does not count as memory."""
+        edition = self.open(slot)
         with self.store.read() as connection:
             own = letters.existing(connection, [(reader.id, slot)]).get((reader.id, slot))
             memory = letters.memory(connection, [reader.id], without=own)
-        return self.open(slot).ranker.explain(Reader(reader.profile, memory.get(reader.id, {})))
+            said = self._pool.heard(connection, edition, [reader.id])
+        asked = Reader(reader.profile, memory.get(reader.id, {}), said.get(reader.id, ()))
+        return edition.ranker.explain(asked)
 
     def _write_shard(self, edition: Edition, shard: Sequence[Subscriber], now: datetime, reopen: bool) -> Written:
         for attempt in range(3):

@@ -17,7 +17,9 @@ FLOORS: dict[str, int] = {
     # adapters
     **dict.fromkeys(("store", "delivery", "migrations"), 2),
     # the day
-    **dict.fromkeys(("ingest", "roster", "edition", "courier", "run", "verdicts", "libraries", "evaluation"), 3),
+    **dict.fromkeys(
+        ("ingest", "roster", "edition", "pool", "courier", "run", "verdicts", "libraries", "evaluation"), 3
+    ),
     # doors
     **dict.fromkeys(("cli", "service"), 4),
 }
@@ -94,6 +96,7 @@ def faults(own: str, source: str) -> list[str]:
             "migrations",
             "roster",
             "edition",
+            "pool",
             "verdicts",
             "libraries",
         ):

@@ -182,7 +182,7 @@ def _view(letter: Letter, config: LetterConfig, line: str, cards: tuple[CardView
         count=count(len(cards), "paper"),
         greeting=f"Hello {shorten(name, 80)}," if name else "",
         lede=_lede(letter),
-        no_interests=reader.profile.is_empty,
+        no_interests=reader.profile.is_empty and not _by_likes(letter),
         cards=cards[:shown],
         more=len(cards) - shown,
         footer=_footer(reader, config),
@@ -195,8 +195,13 @@ def _lede(letter: Letter) -> str:
     days = "one day" if letter.days == 1 else f"{letter.days} days"
     spread = f" listed {'on' if letter.days == 1 else 'over'} {days}" if letter.days else ""
     papers = f"{number} of {count(pool, 'paper')}{spread}" if pool >= number > 0 else count(number, "paper")
-    wanted = _wanted(letter.subscriber.profile)
+    wanted = _wanted(letter.subscriber.profile) or ("what you liked" if _by_likes(letter) else "")
     return f"{papers}, chosen for {wanted}." if wanted else f"{papers}, by how much attention they get."
+
+
+def _by_likes(letter: Letter) -> bool:
+    """Was anything chosen for more than popularity? Without interests in the profile, likes have done it."""
+    return any(reason.kind != "trending" for pick in letter.picks for reason in pick.reasons)
 
 
 def _wanted(profile: Profile) -> str:

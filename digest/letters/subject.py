@@ -44,13 +44,10 @@ def subject(picks: Sequence[Pick], slot: date, profile: Profile) -> str:
         return f"No new papers{tail}"
     papers = count(len(picks), "paper")
     trending = f"{count(len(picks), 'trending paper')}{tail}"
-    if profile.is_empty:
-        return trending
-
     topics = _topics(picks, profile)
     if not topics:
         mains = [reason for pick in picks if (reason := main_reason(pick))]
-        liked = any(reason.kind == "liked" for reason in mains)
+        liked = any(reason.kind in ("liked", "saved") for reason in mains)
         return f"{papers} like those you liked{tail}" if liked else trending
 
     first = topics[0]

@@ -71,10 +71,11 @@ class Catalogue:
         self._terms, self._topics = sparse.csc_matrix(vectors.terms.T), vectors.topics.T.astype(np.float64)
         self._sample_terms = sparse.csc_matrix(space.sample.terms.T)
         self._sample_topics = space.sample.topics.T.astype(np.float64)
+        self.known: set[int] = set()  # ids of papers
         self._papers: list[Paper] = []
-        self._known = [space.corpus]  # what the space says of them, in that order
         self._row_of: dict[str, int] = {}
-        self._register(corpus)
+        self._fitted = len(corpus)
+        self.acquaint(corpus)
         self._number = len(candidates)
         self._likeness: dict[Named, np.ndarray] = {}
         self._weights: dict[Named, dict[int, float]] = {}
@@ -82,19 +83,16 @@ class Catalogue:
         self.written: dict[int, dict[str, str]] = {}  # candidate → its terms as people write them, once picked
 
     def acquaint(self, papers: Iterable[Paper]) -> None:
-        """Make papers known that the space was not fitted on, so that readers may have liked them."""
-        new = [paper for paper in papers if f"id:{paper.id}" not in self._row_of]
-        if new:
-            self._known.append(self._space.papers(new))
-            self._register(new)
-
-    def _register(self, papers: Sequence[Paper]) -> None:
-        for row, paper in enumerate(papers, len(self._papers)):
-            self._row_of[f"id:{paper.id}"] = row
+        """Make papers known, so that readers may have liked them; after the corpus those that are not in it."""
+        for paper in papers:
+            if f"id:{paper.id}" in self._row_of:
+                continue
+            row = self._row_of[f"id:{paper.id}"] = len(self._papers)
+            self.known.add(paper.id)
+            self._papers.append(paper)
             for key in paper.keys:
-                self._row_of.setdefault(key, row)
-        self._papers += papers
-        self._row_of.pop(title_key(""), None)
+                if key != title_key(""):
+                    self._row_of.setdefault(key, row)
 
     def asked(
         self, profile: Profile, feedback: Sequence[Feedback], day: date, half_life_days: float
@@ -122,7 +120,8 @@ class Catalogue:
     def learn(self, interests: Iterable[Named]) -> None:
         """Score those that are new, all in one product S = A·Pᵀ. A row's figures do not depend on its company."""
         new = [one for one in dict.fromkeys(interests) if one not in self._likeness]
-        stored: list[tuple[Named, int]] = []
+        fitted: list[tuple[Named, int]] = []
+        unfitted: list[tuple[Named, int]] = []
         read: list[Named] = []
         for one in new:
             if one.kind == "author":
@@ -130,28 +129,19 @@ class Catalogue:
             elif one.kind == "category":
                 self._likeness[one] = self._in_category(one.text)
             elif one.kind in PAPER_KINDS and (row := self._row(one.text)) is not None:
-                stored.append((one, row))
+                (fitted if row < self._fitted else unfitted).append((one, row))
             else:
                 read.append(one)
         asked = self._space.phrases([one.text if one.kind == "phrase" else _title(one.text) for one in read])
         self._remember(read, asked)
         self._score(read, self._space.completed(asked))
-        liked = self._take([row for _, row in stored])
-        self._remember([one for one, _ in stored], liked)
-        self._score([one for one, _ in stored], liked)
-
-    def _take(self, rows: Sequence[int]) -> Vectors:
-        """Vectors of known papers, in the order of `rows`."""
-        starts = np.cumsum([0] + [known.terms.shape[0] for known in self._known])
-        part_of = np.searchsorted(starts, rows, side="right") - 1
-        parts, order = [], []
-        for number, known in enumerate(self._known):
-            mine = np.flatnonzero(part_of == number)
-            parts.append(known.take(np.asarray(rows, dtype=np.intp)[mine] - starts[number]))
-            order.append(mine)
-        back = np.argsort(np.concatenate(order), kind="stable")
-        terms = sparse.csr_matrix(sparse.vstack([one.terms for one in parts]))
-        return Vectors(terms[back], np.concatenate([one.topics for one in parts])[back])
+        liked = self._space.corpus.take([row for _, row in fitted])
+        for these, vectors in (
+            ([one for one, _ in fitted], liked),
+            ([one for one, _ in unfitted], self._space.papers([self._papers[row] for _, row in unfitted])),
+        ):
+            self._remember(these, vectors)
+            self._score(these, vectors)
 
     def _remember(self, these: Sequence[Named], vectors: Vectors) -> None:
         matrix = vectors.terms
@@ -210,7 +200,7 @@ class Catalogue:
     def row(self, one: Named) -> int | None:
         """The row of the corpus that an interest in a paper means."""
         row = self._row(one.text)
-        return row if row is not None and row < self._known[0].terms.shape[0] else None
+        return row if row is not None and row < self._fitted else None
 
     def _row(self, text: str) -> int | None:
         if text in self._row_of:

@@ -46,10 +46,10 @@ class Others:
 
         Readers and rows may come in any order.
         """
+        if not cls.can_learn(likes, corpus):
+            return None
         of_reader = sorted(sorted(set(rows)) for rows in likes.values())
         of_reader = [rows for rows in of_reader if len(rows) >= FEWEST_LIKES]
-        if len(of_reader) < FEWEST_READERS or not corpus.topics.shape[1]:
-            return None
         shape = (len(of_reader), corpus.topics.shape[0])
         starts = np.cumsum([0, *map(len, of_reader)])
         table = sparse.csr_matrix((np.ones(starts[-1]), np.concatenate(of_reader), starts), shape=shape)
@@ -66,6 +66,31 @@ class Others:
             read = unit(text @ reading)
             usual = read.mean(axis=0)
             return cls(factors, reading, usual, np.cov(read.T, bias=True))
+
+    @staticmethod
+    def can_learn(likes: Mapping[int, Iterable[int]], corpus: Vectors) -> bool:
+        """Are there enough readers with enough likes, and topics to read factors off?"""
+        enough = sum(len(set(rows)) >= FEWEST_LIKES for rows in likes.values())
+        return enough >= FEWEST_READERS and corpus.topics.shape[1] > 0
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Plain arrays, for `from_arrays`. No reader is in them."""
+        known = np.flatnonzero(self._known)
+        return {
+            "papers": np.array([len(self._factors)]),
+            "known": known,
+            "factors": self._factors[known],
+            "reading": self._reading,
+            "usual": self._usual,
+            "spread": self._spread,
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Others:
+        """What `to_arrays` was asked of. Raises `KeyError` or `ValueError` for other arrays."""
+        factors = np.zeros((int(arrays["papers"][0]), arrays["factors"].shape[1]))
+        factors[arrays["known"]] = arrays["factors"]
+        return cls(factors, arrays["reading"], arrays["usual"], arrays["spread"])
 
     def of_papers(self, vectors: Vectors) -> np.ndarray:
         """(papers × FACTORS), read off their text."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -81,15 +81,21 @@ class Ranker:
         self._columns = sparse.csc_matrix(self._directions.T)
         self._trend = np.array([trending(one.listings, day) for one in self._candidates])
         self._catalogue = Catalogue(self._space, ordered, papers, self._vectors)
+        self.acquaint(papers)
         self._muted = Muted(papers)
         self._index = {paper.id: row for row, paper in enumerate(papers)}
         self._alike: dict[int, np.ndarray] = {}
         self._others = others
         self._factors = others.of_papers(self._vectors).T if others else None
 
+    @property
+    def known(self) -> Set[int]:
+        """The ids of the papers that a reader may have liked."""
+        return self._catalogue.known
+
     def acquaint(self, papers: Sequence[Paper]) -> None:
-        """Make papers known that readers liked and no source listed."""
-        self._catalogue.acquaint(papers)
+        """Make papers known that the space was not fitted on, in the order of their keys."""
+        self._catalogue.acquaint(in_order(papers))
 
     def choose(self, readers: Sequence[Reader]) -> list[tuple[Pick, ...]]:
         """The picks of each reader, best first, in the readers' order."""

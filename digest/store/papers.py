@@ -117,6 +117,14 @@ def corpus(connection: sa.Connection) -> list[Paper]:
     return _load(connection, sa.exists().where(listing.c.paper_id == paper.c.id))
 
 
+def first_listed(connection: sa.Connection) -> dict[int, date]:
+    """Paper id → the day on which a source listed it first."""
+    rows = connection.execute(
+        sa.select(listing.c.paper_id, sa.func.min(listing.c.day)).group_by(listing.c.paper_id)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
 def pool(connection: sa.Connection, day: date, window_days: int) -> list[tuple[int, Listing]]:
     """(paper id, listing) of every listing in the `window_days` days that end with `day`."""
     rows = connection.execute(

@@ -1,0 +1,183 @@
+"""Freeze what one day's letters are chosen from: the candidates, and what the ranking learns from the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import TypeVar
+
+import numpy
+import scipy
+import sklearn
+import sqlalchemy as sa
+
+from digest import ranking
+from digest.config import Config
+from digest.model import Feedback, Listing, Paper
+from digest.ranking.others import Others
+from digest.ranking.ranker import Candidate, Ranker, in_order
+from digest.ranking.space import Space
+from digest.store import arrays, feedback, papers
+from digest.store.opening import Store
+
+CACHE = "cache"  # the folder of what was fitted, beside config.toml
+FITTED_WHOLE = 1000  # a space of so few papers is fitted on all of them, in a second
+Fitted = TypeVar("Fitted", Space, Others)
+GROWTH = 1.1  # beyond, it is fitted anew when the store has grown by a tenth
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """The frozen pool of one day, ready to choose from."""
+
+    day: date
+    window_days: int
+    candidates: int
+    days: int  # distinct days on which they were listed
+    digest: str  # of the pool and what the ranking learned: the same digest gives the same letters
+    newest: date | None  # the last listing on or before the day
+    stored: int  # papers in the store
+    ranker: Ranker
+
+
+class Pool:
+    """Opens editions. Fitting the space is the costly part, so it is kept: in memory, and in files as arrays."""
+
+    def __init__(self, store: Store, config: Config) -> None:
+        self._store, self._config = store, config
+        self._folder = config.path(CACHE)
+        self._open: dict[date, Edition] = {}
+        self._spaces: dict[str, Space] = {}
+
+    def open(self, day: date) -> Edition:
+        """Freeze the candidates of `day`: what was listed in the window that ends with it."""
+        window = self._config.edition.window_days
+        with self._store.read() as connection:
+            listings = papers.pool(connection, day, window)
+            corpus = papers.corpus(connection)
+            first = papers.first_listed(connection)
+            newest = papers.newest_listing(connection, until=day)
+            said = feedback.everyone(connection)
+        chosen = fitted(first)
+        base = in_order([paper for paper in corpus if paper.id in chosen])
+        shape = _digest(_code(), *((paper.keys, paper.title, paper.abstract) for paper in base))
+        likes = _likes(said, base)
+        heard = _digest(shape, *sorted(map(sorted, likes.values())))
+        half_life = self._config.edition.half_life_days
+        rest = ((paper.id, paper.keys, paper.title, paper.abstract, paper.authors) for paper in corpus)
+        digest = _digest(day, window, half_life, shape, heard, *rest, *listings)
+        if day in self._open and self._open[day].digest == digest:
+            return self._open[day]
+        by_id = {paper.id: paper for paper in corpus}
+        listed: dict[int, list[Listing]] = {}
+        for paper_id, listing in listings:
+            listed.setdefault(paper_id, []).append(listing)
+        space = self._space(shape, base)
+        ranker = Ranker(
+            base,
+            [Candidate(by_id[one], tuple(rows)) for one, rows in listed.items()],
+            day,
+            space=space,
+            others=self._others(heard, likes, space),
+            half_life_days=half_life,
+        )
+        ranker.acquaint(corpus)
+        opened = Edition(
+            day=day,
+            window_days=window,
+            candidates=len(listed),
+            days=len({listing.day for _, listing in listings}),
+            digest=digest,
+            newest=newest,
+            stored=len(corpus),
+            ranker=ranker,
+        )
+        # Time zones make two or three days current at once; older ones are not asked for again.
+        self._open = {d: e for d, e in self._open.items() if abs(d - day) <= timedelta(days=2)} | {day: opened}
+        return opened
+
+    def heard(
+        self, connection: sa.Connection, edition: Edition, ids: Sequence[int]
+    ) -> dict[int, tuple[Feedback, ...]]:
+        """What these subscribers said of papers; the ranker is made to know the papers."""
+        said = feedback.of(connection, ids)
+        unknown = {one.paper_id for rows in said.values() for one in rows} - edition.ranker.known
+        edition.ranker.acquaint(papers.by_ids(connection, unknown))
+        return said
+
+    def _space(self, name: str, corpus: Sequence[Paper]) -> Space:
+        if name not in self._spaces:
+            found = _restored(Space, arrays.load(self._folder, "space", name))
+            if found is None:
+                found = Space(corpus)
+                if len(corpus) > FITTED_WHOLE:
+                    arrays.save(self._folder, "space", name, found.to_arrays())
+            self._spaces = {name: found}
+        return self._spaces[name]
+
+    def _others(self, name: str, likes: Mapping[int, Sequence[int]], space: Space) -> Others | None:
+        if not Others.can_learn(likes, space.corpus):
+            return None
+        found = _restored(Others, arrays.load(self._folder, "others", name))
+        if found is None:
+            found = Others.learn(likes, space.corpus)
+            if found is not None:
+                arrays.save(self._folder, "others", name, found.to_arrays())
+        return found
+
+
+def fitted(first_listed: Mapping[int, date]) -> set[int]:
+    """The papers, of those listed first on these days, that the space is fitted on.
+
+    All of them, up to FITTED_WHOLE; beyond, all of the days up to the last one by which the store had grown by
+    GROWTH since it was last fitted. So it hangs on the papers and their days alone, not on when anybody looked.
+    """
+    if len(first_listed) <= FITTED_WHOLE:
+        return set(first_listed)
+    days: dict[date, set[int]] = {}
+    for paper_id, day in first_listed.items():
+        days.setdefault(day, set()).add(paper_id)
+    chosen: set[int] = set()
+    waiting: set[int] = set()
+    for day in sorted(days):
+        waiting |= days[day]
+        if len(chosen) + len(waiting) >= max(FITTED_WHOLE, GROWTH * len(chosen)):
+            chosen |= waiting
+            waiting = set()
+    return chosen
+
+
+def _likes(said: Sequence[tuple[int, Feedback]], corpus: Sequence[Paper]) -> dict[int, list[int]]:
+    """Reader → the rows of the corpus that they like."""
+    row_of = {paper.id: row for row, paper in enumerate(corpus)}
+    found: dict[int, list[int]] = {}
+    for reader, one in said:
+        if one.kind != "disliked" and one.paper_id in row_of:
+            found.setdefault(reader, []).append(row_of[one.paper_id])
+    return found
+
+
+def _restored(kind: type[Fitted], found: dict[str, numpy.ndarray] | None) -> Fitted | None:
+    try:
+        return None if found is None else kind.from_arrays(found)
+    except (KeyError, ValueError):
+        return None
+
+
+def _digest(*parts: object) -> str:
+    fold = sha256()
+    for part in parts:
+        fold.update(repr(part).encode("utf-8", "replace") + b"\n")
+    return fold.hexdigest()[:32]
+
+
+@lru_cache(maxsize=1)
+def _code() -> str:
+    """What else a fitted space hangs on: the code that fits it, and the libraries."""
+    sources = sorted(Path(ranking.__path__[0]).glob("*.py"))
+    versions = (numpy.__version__, scipy.__version__, sklearn.__version__)
+    return _digest(versions, *(path.read_bytes() for path in sources))

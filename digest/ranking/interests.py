@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from digest.model import Feedback, Interest, InterestKind, Paper, Profile
+from digest.model import Feedback, InterestKind, Paper, Profile
 from digest.ranking.space import Space, Vectors
 from digest.ranking.terms import fold, tokens
 from digest.sources.identity import paper_key, title_key
@@ -39,19 +39,24 @@ def wanted(profile: Profile) -> list[tuple[Named, float]]:
 
     "Tool use" and "tool-use" are one interest, in its first spelling and with its greatest weight.
     """
-    every = [
-        *profile.interests,
-        *(Interest(text, kind="author") for text in profile.authors),
-        *(Interest(text, kind="category") for text in profile.categories),
-        *(Interest(text, kind="liked") for text in profile.liked),
-        *(Interest(text, kind="disliked") for text in profile.disliked),
-    ]
-    found: dict[Named, tuple[Named, float]] = {}
-    for one in every:
-        same = Named(one.kind, _ignoring_spelling(one.text))
-        spelt, weight = found.get(same, (Named(one.kind, one.text), 0.0))
-        found[same] = spelt, max(weight, one.weight)
+    found: dict[tuple[str, str], tuple[Named, float]] = {}
+    every = [(one.kind, one.text, one.weight) for one in profile.interests]
+    for kind, texts in _listed(profile):
+        every += [(kind, text, 1.0) for text in texts]
+    for kind, text, weight in every:
+        same = kind, _ignoring_spelling(text)
+        spelt, before = found.get(same) or (Named(kind, text), 0.0)
+        found[same] = spelt, max(before, weight)
     return list(found.values())
+
+
+def _listed(profile: Profile) -> tuple[tuple[InterestKind, tuple[str, ...]], ...]:
+    return (
+        ("author", profile.authors),
+        ("category", profile.categories),
+        ("liked", profile.liked),
+        ("disliked", profile.disliked),
+    )
 
 
 @lru_cache(maxsize=100_000)
@@ -79,8 +84,7 @@ class Catalogue:
         self._number = len(candidates)
         self._likeness: dict[Named, np.ndarray] = {}
         self._weights: dict[Named, dict[int, float]] = {}
-        self.told: dict[tuple[Named, int], tuple[str, ...]] = {}  # matched words, found once for all readers
-        self.written: dict[int, dict[str, str]] = {}  # candidate → its terms as people write them, once picked
+        self.evidence: dict[Named, np.ndarray] = {}  # what the likeness is worth, once scored
 
     def acquaint(self, papers: Iterable[Paper]) -> None:
         """Make papers known, so that readers may have liked them; after the corpus those that are not in it."""

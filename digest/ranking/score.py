@@ -72,19 +72,18 @@ def score(readers: Sequence[Asked], catalogue: Catalogue, trend: np.ndarray) -> 
     1/2 popularity stands more and more on its own, and t = 1 is popularity alone. Without interests the score is
     100 · trending.
     """
-    row_of: dict[Named, int] = {}
-    for reader in readers:
-        for one, _ in reader.interests:
-            row_of.setdefault(one, len(row_of))
-    named = list(row_of)
+    named, wanted, unwanted = _weights(readers)
     parts = np.zeros((max(len(named), 1), len(trend)))
     for row, one in enumerate(named):
-        parts[row] = _evidence(one.kind, catalogue.likeness(one))
-    wanted, unwanted = _weights(readers, row_of)
+        if one not in catalogue.evidence:
+            catalogue.evidence[one] = _evidence(one.kind, catalogue.likeness(one))
+        parts[row] = catalogue.evidence[one]
     above = np.clip(parts, 0.0, None)
     drawn: np.ndarray = wanted @ above
     # What is less than usual holds back a little, and is no reason.
-    evidence = drawn + wanted @ np.clip(parts, None, 0.0) - unwanted @ above
+    evidence = drawn + wanted @ np.clip(parts, None, 0.0)
+    if unwanted.nnz:
+        evidence -= unwanted @ above
     likes = [row for row, one in enumerate(named) if one.kind in ("liked", "saved")]
     others = _others(readers, wanted[:, likes], parts[likes])
     evidence += others
@@ -103,31 +102,39 @@ def score(readers: Sequence[Asked], catalogue: Catalogue, trend: np.ndarray) -> 
     return Scored(total, relevance, evidence, drawn, popular, named, above, wanted, np.clip(others, 0.0, None))
 
 
-def _weights(readers: Sequence[Asked], row_of: dict[Named, int]) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
-    """Relative weights of what is wanted and of what is not, (readers × interests) each."""
-    cells: list[tuple[list[int], list[int], list[float]]] = [([], [], []), ([], [], [])]
-    for reader, one in enumerate(readers):
-        largest: dict[str, float] = {}
-        total: dict[str, float] = {}
-        for named, weight in one.interests:
-            family = _FAMILY.get(named.kind, named.kind)
-            largest[family] = max(weight, largest.get(family, 0.0))
-            total[family] = total.get(family, 0.0) + weight
-        for named, weight in one.interests:
-            family = _FAMILY.get(named.kind, named.kind)
-            relative = weight / largest[family]
-            if family in ("liked", "disliked"):
-                relative /= (total[family] / largest[family]) ** 0.5
-            rows, columns, values = cells[family == "disliked"]
-            rows.append(reader)
-            columns.append(row_of[named])
-            values.append(relative)
+def _weights(readers: Sequence[Asked]) -> tuple[list[Named], sparse.csr_matrix, sparse.csr_matrix]:
+    """The interests of all, and relative weights of what is wanted and of what is not, (readers × interests) each."""
+    every = [pair for reader in readers for pair in reader.interests]
+    row_of = {one: row for row, one in enumerate(dict.fromkeys([one for one, _ in every]))}
+    column = np.array([row_of[one] for one, _ in every], dtype=np.intp)
+    weight = np.array([weight for _, weight in every])
+    reader = np.repeat(np.arange(len(readers)), [len(one.interests) for one in readers])
+    family = np.array([_FAMILY[one.kind] for one in row_of], dtype=np.intp)[column] if every else column
+    group = reader * len(_FAMILY) + family
+    largest = np.zeros(len(readers) * len(_FAMILY))
+    np.maximum.at(largest, group, weight)
+    relative = weight / largest[group]
+    total = np.bincount(group, relative, minlength=len(largest))
+    relative = np.where(family >= _LIKED, relative / np.sqrt(total[group]), relative)
     shape = (len(readers), max(len(row_of), 1))
-    made = [sparse.csr_matrix((values, (rows, columns)), shape=shape) for rows, columns, values in cells]
-    return made[0], made[1]
+    bad = family == _DISLIKED
+    wanted, unwanted = (
+        sparse.csr_matrix((relative[mine], (reader[mine], column[mine])), shape=shape) for mine in (~bad, bad)
+    )
+    return list(row_of), wanted, unwanted
 
 
-_FAMILY = {"saved": "liked"}  # their weights are relative to each other's
+# The weights of one family are relative to each other's; from _LIKED on they are divided among their number.
+_LIKED, _DISLIKED = 3, 4
+_FAMILY = {
+    "phrase": 0,
+    "author": 1,
+    "category": 2,
+    "liked": _LIKED,
+    "saved": _LIKED,
+    "disliked": _DISLIKED,
+    "others": 5,
+}
 
 
 def _evidence(kind: InterestKind, likeness: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ from digest.sources.identity import paper_key, title_key
 # sentence or a title needs them most, as no paper has all of its words.
 TOPICS_OF_PAPER, TOPICS_OF_PHRASE, TOPICS_OF_SENTENCE = 0.57, 0.75, 0.9
 SENTENCE = 3  # words; more of them make a sentence
+LEAST_WEIGHT = 1e-6  # what was said long ago is faint, not nothing
 LEAST = -0.02  # less likely than usual is a weak sign, never a veto
 # What words alone say is on a smaller scale: a phrase in a title gives a cosine of 0.12 to 0.28.
 WORDS_ALONE = 1.7
@@ -114,7 +115,7 @@ class Catalogue:
             for kind in PAPER_KINDS:
                 found.pop(Named(kind, text), None)
             age = max((day - said.at.date()).days, 0)
-            found[Named(said.kind, text)] = 2.0 ** (-age / half_life_days)
+            found[Named(said.kind, text)] = max(2.0 ** (-age / half_life_days), LEAST_WEIGHT)
         return list(found.items())
 
     def _stored(self, one: Named) -> Named:

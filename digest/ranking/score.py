@@ -103,7 +103,7 @@ def score(readers: Sequence[Asked], catalogue: Catalogue, trend: np.ndarray) -> 
 
 
 def _weights(readers: Sequence[Asked]) -> tuple[list[Named], sparse.csr_matrix, sparse.csr_matrix]:
-    """The interests of all, and relative weights of what is wanted and of what is not, (readers × interests) each."""
+    """The interests of all; relative weights of what is wanted and of what is not, (readers × interests) each."""
     every = [pair for reader in readers for pair in reader.interests]
     row_of = {one: row for row, one in enumerate(dict.fromkeys([one for one, _ in every]))}
     column = np.array([row_of[one] for one, _ in every], dtype=np.intp)
@@ -126,15 +126,7 @@ def _weights(readers: Sequence[Asked]) -> tuple[list[Named], sparse.csr_matrix, 
 
 # The weights of one family are relative to each other's; from _LIKED on they are divided among their number.
 _LIKED, _DISLIKED = 3, 4
-_FAMILY = {
-    "phrase": 0,
-    "author": 1,
-    "category": 2,
-    "liked": _LIKED,
-    "saved": _LIKED,
-    "disliked": _DISLIKED,
-    "others": 5,
-}
+_FAMILY = {"phrase": 0, "author": 1, "category": 2, "liked": _LIKED, "saved": _LIKED, "disliked": _DISLIKED}
 
 
 def _evidence(kind: InterestKind, likeness: np.ndarray) -> np.ndarray:

@@ -86,7 +86,8 @@ def select(
 
 
 class Muted:
-    """Which candidates speak of what a reader does not want to read of: whole words, in any case or number."""
+    """Which candidates speak of what a reader does not want to read of: whole words, in any case or number, or the
+    beginnings of words."""
 
     def __init__(self, papers: Sequence[Paper]) -> None:
         # Words of the title do not run on into the abstract.
@@ -97,7 +98,10 @@ class Muted:
     def by(self, term: str) -> np.ndarray:
         """A mask, (candidates,)."""
         if term not in self._known:
+            # "robot*" is every word that starts so.
             sought, texts = _joined(term), self._texts
+            if term.endswith("*"):
+                sought = sought.rstrip(" ")
             if not sought.strip():
                 # No word, but an emoji can be seen; a full stop would mute every paper.
                 sought, texts = "".join(c for c in term if unicodedata.category(c) == "So"), self._signs

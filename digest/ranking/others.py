@@ -100,6 +100,11 @@ class Others:
         return on_grid(found / width).astype(np.float64) if width > 1e-9 else None
 
 
+def enough(likes: Mapping[int, Iterable[int]]) -> bool:
+    """Are there readers and likes enough to learn from?"""
+    return len(_shared(likes)) >= FEWEST_READERS
+
+
 def _shared(likes: Mapping[int, Iterable[int]]) -> list[list[int]]:
     """The likes of each reader that others share, in an order of their own; who has too few is left out."""
     number = Counter(row for rows in likes.values() for row in set(rows))

@@ -18,11 +18,14 @@ PHRASE = 0.23
 # Whole papers: what readers of 1,929 papers went on to like has a likeness of 0.05 to 0.14 (the middle and the best
 # tenth) to three papers that they liked before, and the median candidate 0.004.
 PAPER = 0.12
+# n likes are divided by n to this power: a hundred of them say more than one, not a hundred times more. Chosen so
+# that a score means the same share of papers liked for three likes and for a library (docs/calibration.png).
+NUMBER = 0.55
 AUTHOR = 1.4  # a followed author alone gives a relevance of 0.86
 CATEGORY = 0.6  # a category is wide: alone it gives a relevance of 0.30
 AGAINST = 0.5  # a dislike counts half: it may push away a paper, but not the field that the reader asked for
 FAINT = 0.01  # a likeness of this size counts half, a smaller one less: many faint echoes are not a match
-OTHERS_SHARE = 0.6  # what other readers count beside a reader's own likes
+OTHERS_SHARE = 0.9  # what other readers count beside a reader's own likes
 RELATED = 0.15  # from this relevance on popularity counts in full
 OTHERS = Named("others", "")  # what readers with like likes say, beside a reader's own interests
 
@@ -60,16 +63,15 @@ def score(readers: Sequence[Asked], catalogue: Catalogue, trend: np.ndarray) -> 
         score     = 100 · ((1 − t) · relevance + t · trending · g)
 
     Evidence for is weight · l² / (l + FAINT) / PHRASE for a phrase of likeness l, weight · AUTHOR for an author,
-    weight · CATEGORY for a category, and weight · l / PAPER / √n for each of n liked papers; n disliked ones give
-    AGAINST times that against. It adds up before it is squared: a paper that meets two interests half-way is worth
-    as much as one that meets one of them.
+    weight · CATEGORY for a category, and weight · l / PAPER / n^NUMBER for each of n liked papers; n disliked ones
+    give AGAINST times that against. It adds up before it is squared: a paper that meets two interests half-way is
+    worth as much as one that meets one of them.
 
     Weights are relative to the largest of their kind, so that a clear match scores the same however many other
-    interests there are. Likes are divided by the square root of their number (of the sum of their weights, as they
-    fade): a hundred of them say more than one, not a hundred times more. What other readers say adds OTHERS_SHARE
-    of the spread of the evidence of a reader's own likes. g is 1 for what is related (relevance ≥ RELATED) and
-    falls to 0 with the relevance: who named interests does not get a paper merely because others read it. Above t =
-    1/2 popularity stands more and more on its own, and t = 1 is popularity alone. Without interests the score is
+    interests there are; n is the sum of the weights of likes, as they fade. What other readers say adds OTHERS_SHARE
+    of the spread of the evidence of a reader's own likes. g is 1 for what is related (relevance ≥ RELATED) and falls
+    to 0 with the relevance: who named interests does not get a paper merely because others read it. Above t = 1/2
+    popularity stands more and more on its own, and t = 1 is popularity alone. Without interests the score is
     100 · trending.
     """
     named, wanted, unwanted = _weights(readers)
@@ -115,7 +117,7 @@ def _weights(readers: Sequence[Asked]) -> tuple[list[Named], sparse.csr_matrix, 
     np.maximum.at(largest, group, weight)
     relative = weight / largest[group]
     total = np.bincount(group, relative, minlength=len(largest))
-    relative = np.where(family >= _LIKED, relative / np.sqrt(total[group]), relative)
+    relative = np.where(family >= _LIKED, relative / total[group] ** NUMBER, relative)
     shape = (len(readers), max(len(row_of), 1))
     bad = family == _DISLIKED
     wanted, unwanted = (

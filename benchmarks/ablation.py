@@ -80,7 +80,9 @@ def main() -> None:
         for name, change in PARTS.items():
             with _replaced(*change):
                 found = _figures(bench, task, KINDS[data], wanted.split)
-            cells = [f"{ndcg / whole[n][0]:.3f} / {recall / whole[n][1]:.3f}" for n, (ndcg, recall) in enumerate(found)]
+            cells = [
+                f"{ndcg / whole[n][0]:.3f} / {recall / whole[n][1]:.3f}" for n, (ndcg, recall) in enumerate(found)
+            ]
             print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
 
 

@@ -68,11 +68,11 @@ def score(readers: Sequence[Asked], catalogue: Catalogue, trend: np.ndarray) -> 
     worth as much as one that meets one of them.
 
     Weights are relative to the largest of their kind, so that a clear match scores the same however many other
-    interests there are; n is the sum of the weights of likes, as they fade. What other readers say adds OTHERS_SHARE
-    of the spread of the evidence of a reader's own likes. g is 1 for what is related (relevance ≥ RELATED) and falls
-    to 0 with the relevance: who named interests does not get a paper merely because others read it. Above t = 1/2
-    popularity stands more and more on its own, and t = 1 is popularity alone. Without interests the score is
-    100 · trending.
+    interests there are; n is the sum of the weights of likes, as they fade. What other readers say adds
+    OTHERS_SHARE of the spread of the evidence of a reader's own likes. g is 1 for what is related (relevance ≥
+    RELATED) and falls to 0 with the relevance: who named interests does not get a paper merely because others read
+    it. Above t = 1/2 popularity stands more and more on its own, and t = 1 is popularity alone. Without interests
+    the score is 100 · trending.
     """
     named, wanted, unwanted = _weights(readers)
     parts = np.zeros((max(len(named), 1), len(trend)))

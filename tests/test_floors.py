@@ -18,6 +18,7 @@ FLOORS: dict[str, int] = {
     **dict.fromkeys(("store", "delivery", "migrations"), 2),
     # the day
     **dict.fromkeys(("ingest", "roster", "edition", "courier", "run", "verdicts", "libraries", "evaluation"), 3),
+    "suggestions": 3,
     # doors
     **dict.fromkeys(("cli", "service"), 4),
 }

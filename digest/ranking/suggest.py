@@ -30,19 +30,20 @@ MOST = 8  # interests suggested at a time, and authors
 MOST_LIKES = 2000  # looked at; of more, those that weigh most
 FEW_LIKES = 5  # with fewer than that, one paper is reason enough for a phrase
 BY_AUTHOR = 3  # papers that are reason enough to follow their author
-WORDS = 3  # of a phrase, at most
+WORDS, SIGNS = 3, 6  # of a phrase, at most; a script without spaces has about two signs to a word
 LENGTH_BONUS = (0.0, 0.8, 1.5, 1.7)  # of no, one, two and three words: more of them say more
 JOINED = 0.5  # what "real-time" and "large-scale" are worth, which are about something else
 IN_TITLE, NAMED, MOST_NAMED = 1.0, 0.25, 3  # a phrase in the title, and each time in the abstract, up to three
 NEIGHBOURS = 10  # papers of the corpus that tell what the field of a paper says
 ABOUT = 0.5  # what a phrase must say of a paper that stands behind it
-WHOLE = 0.3  # how sure it must be that a phrase is no fragment
-WORD_LIFT = 2.5  # a single word must be so many times as usual among the likes as in the store
+WHOLE, WHOLE_WORD = 0.25, 0.35  # how sure it must be that a phrase, or a single word, is no fragment
+USUAL = 0.25  # the share of the store from which on a phrase is what everybody writes, ...
+LIFT = 2.5  # ... unless it is so many times as usual among the likes; the same for a single word
 UNUSUAL = 0.25  # what a phrase counts that none of them has; 1 + UNUSUAL if all of them do
 PAPERS_WITH_IT = 2  # of the corpus: a phrase that fewer have finds nothing
 TOLD = 0.15  # what a paper counts that has a phrase which is there already
 LEAST_NEWS = 1.0  # papers not told of yet that a phrase must be worth; half of it where there are few likes
-ENGLISH = 0.2  # the share of English function words from which on a text is English
+ENGLISH, ENOUGH_WORDS = 0.2, 20  # a text of so many words with a smaller share of English stop words is not English
 BLOCK = 256  # likes at a time against the whole corpus
 # The commonest words of other languages that have more than three letters, folded.
 _FUNCTION_WORDS = frozenset(
@@ -55,6 +56,9 @@ _FUNCTION_WORDS = frozenset(
     wurden zijn zwischen
     """.split()  # noqa: SIM905
 )
+
+
+_JOINED = re.compile(r"\w+[‐‑–-]\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +75,18 @@ class _Phrase:
     abstract: Counter[str] = field(default_factory=Counter)  # spelling → times
     title: Counter[str] = field(default_factory=Counter)
     before: Counter[str] = field(default_factory=Counter)  # the word that a longer phrase has before it
+    after: Counter[str] = field(default_factory=Counter)
     times: int = 0
-    closed: int = 0  # times that no longer phrase goes on after it
+    signs: bool = False  # of a script without spaces
 
     @property
     def whole(self) -> float:
         """From 0 to 1: how sure it is no fragment of a longer phrase, as "long video" and "coli K-12" are."""
+        # What stands before a word may vary, "deep" or "sparse" networks; what stands after it makes it part of
+        # something else. Where nothing divides words, only what is always the same tells.
+        goes_on = max(self.after.values(), default=0) if self.signs else self.after.total()
         always = max(self.before.values(), default=0)
-        return (self.closed + 0.5) / (self.times + 1) * (1.0 if always < 2 else 1.0 - 0.9 * always / self.times)
+        return (self.times - goes_on + 0.5) / (self.times + 1) * (1 - (always > 1) * 0.9 * always / self.times)
 
     @property
     def behind(self) -> list[int]:
@@ -95,7 +103,8 @@ class _Phrase:
     @property
     def spelling(self) -> str:
         usual = self.abstract or self.title
-        return min(usual, key=lambda one: (-usual[one], one))
+        apart = [one for one in usual if not _JOINED.fullmatch(one)]  # "tool use" rather than "tool-use"
+        return min(apart or usual, key=lambda one: (-usual[one], one))
 
 
 class _Run(NamedTuple):
@@ -128,13 +137,13 @@ def _interests(space: Space, papers: Sequence[Paper], weights: np.ndarray, profi
     def tell(rows: Sequence[int]) -> None:
         centre = np.asarray(place[rows].mean(axis=0)).ravel()
         alike = np.clip(place @ centre / max(float(np.linalg.norm(centre)), 1e-12), 0.0, 1.0)
-        alike[rows] = np.maximum(alike[rows], 1.0 - TOLD)
-        left[:] = np.round(left * (1.0 - alike), 9)
+        alike[rows] = np.maximum(alike[rows], (1.0 - TOLD) ** 0.5)
+        left[:] = np.round(left * (1.0 - alike**2), 9)
 
     known = [content for one in profile.interests if (content := _content(one.text))]
-    words = [_content(f"{paper.title} . {paper.abstract}") for paper in papers] if known else []
+    about = [_about(paper) for paper in papers] if known else []
     for content in known:
-        if rows := [row for row, mine in enumerate(words) if content <= mine]:
+        if rows := [row for row, words in enumerate(about) if content <= words]:
             tell(rows)
     chosen: list[tuple[str, list[int]]] = []
     least = LEAST_NEWS * (1.0 if len(papers) >= FEW_LIKES else 0.5) * float(weights.mean())
@@ -180,12 +189,10 @@ def _weighed(
         rows.append(sparse.csr_matrix(row * (UNUSUAL + usual)))
         share = (min(seen[one] for one in columns) + 2) / (stored + 2)
         lift = len(phrase.strength) / number / share
-        if " " not in name and len(phrase.behind) / number / share < WORD_LIFT:
+        if (_length(name, phrase) == 1 or share > USUAL) and len(phrase.behind) / number / share < LIFT:
             continue
-        worth[place] = (
-            (-log(share)) ** 0.5 * log1p(lift) * phrase.whole * LENGTH_BONUS[min(len(name.split(" ")), WORDS)]
-        )
-        if re.fullmatch(r"\w+[‐‑–-]\w+", phrase.spelling):
+        worth[place] = (-log(share)) ** 0.5 * log1p(lift) * phrase.whole * LENGTH_BONUS[_length(name, phrase)]
+        if _JOINED.fullmatch(phrase.spelling):
             worth[place] *= JOINED
     return sparse.csr_matrix(sparse.vstack(rows)), worth
 
@@ -217,7 +224,7 @@ def _near(space: Space, vectors: Vectors) -> sparse.csr_matrix:
 
 def _phrases(papers: Sequence[Paper], space: Space) -> dict[str, _Phrase]:
     """Phrases of papers that may be suggested: folded words with spaces between them → where they stand."""
-    runs = [[*_runs(paper.title, True), *_runs(paper.abstract, False)] for paper in papers]
+    runs = [list(_runs(paper)) for paper in papers]
     least = 1 if len(papers) < FEW_LIKES else 2
     seen = _seen(space)
     vocabulary = {term for term, number in zip(space.vocabulary, seen, strict=True) if number >= PAPERS_WITH_IT}
@@ -228,18 +235,18 @@ def _phrases(papers: Sequence[Paper], space: Space) -> dict[str, _Phrase]:
         if number >= least and vocabulary.issuperset(_parts(name)) and _content(name)
     }
     found: dict[str, _Phrase] = {}
-    for row, (paper, mine) in enumerate(zip(papers, runs, strict=True)):
-        foreign = _is_foreign(paper)
+    for row, mine in enumerate(runs):
         named: Counter[str] = Counter()
         titled: set[str] = set()
         for run in mine:
             for name, start, stop in _pieces(run):
-                words = name.split(" ")
-                if name not in kept or (foreign and any(_is_function_word(one) for one in words)):
+                if name not in kept:
                     continue
                 phrase = found.setdefault(name, _Phrase())
                 phrase.times += 1
-                phrase.closed += stop == len(run.words) and not _is_joined(run, start)
+                phrase.signs = _is_sign(run.words[start])
+                if stop < len(run.words) or _is_joined(run, start):
+                    phrase.after[run.words[stop].folded if stop < len(run.words) else ""] += 1
                 if start:
                     phrase.before[run.words[start - 1].folded] += 1
                 text, plain = _written(run, start, stop)
@@ -251,33 +258,48 @@ def _phrases(papers: Sequence[Paper], space: Space) -> dict[str, _Phrase]:
         for name in titled | named.keys():
             in_title = IN_TITLE if name in titled else 0.0
             found[name].strength[row] = in_title + NAMED * min(named[name], MOST_NAMED)
-    return {
-        name: phrase
-        for name, phrase in found.items()
-        if len(phrase.behind) >= least and phrase.whole >= WHOLE and (" " in name or phrase.is_title_word)
-    }
+    return {name: phrase for name, phrase in found.items() if len(phrase.behind) >= least and _serves(name, phrase)}
 
 
-def _runs(text: str, in_title: bool) -> Iterator[_Run]:
-    words: list[Token] = []
-    before = 0
-    for one in [*tokens(text), Token("", len(text), len(text))]:
-        apart = text[before : one.start].strip(" \n\t-‐‑–/")
-        if words and (apart or not _says(one.folded)):
-            yield _Run(tuple(words), text, in_title)
-            words = []
-        if _says(one.folded):
-            words.append(one)
-        before = one.end
+def _serves(name: str, phrase: _Phrase) -> bool:
+    if _length(name, phrase) > 1:
+        return phrase.whole >= WHOLE
+    return phrase.whole >= WHOLE_WORD and phrase.is_title_word and (" " in name or not phrase.signs)
+
+
+def _length(name: str, phrase: _Phrase) -> int:
+    """In words."""
+    number = name.count(" ") + 1
+    return (number + 1) // 2 if phrase.signs else number
+
+
+def _runs(paper: Paper) -> Iterator[_Run]:
+    foreign = _is_foreign(paper)
+    for text in (paper.title, paper.abstract):
+        words: list[Token] = []
+        before = 0
+        for one in [*tokens(text), Token("", len(text), len(text))]:
+            says = _says(one.folded) and not (foreign and _is_function_word(text[one.start : one.end]))
+            if words and (not says or text[before : one.start].strip(" \n\t-‐‑–/")):
+                yield _Run(tuple(words), text, text is paper.title)
+                words = []
+            if says:
+                words.append(one)
+            before = one.end
 
 
 def _pieces(run: _Run) -> Iterator[tuple[str, int, int]]:
-    """(phrase, from, to) of every phrase of at most three words in a run."""
-    for start in range(len(run.words)):
+    """(phrase, from, to) of every phrase in a run that is not too long."""
+    for start, first in enumerate(run.words):
         name = ""
-        for stop in range(start + 1, min(start + WORDS, len(run.words)) + 1):
+        most = SIGNS if _is_sign(first) else WORDS
+        for stop in range(start + 1, min(start + most, len(run.words)) + 1):
             name = f"{name} {run.words[stop - 1].folded}".lstrip()
             yield name, start, stop
+
+
+def _is_sign(word: Token) -> bool:
+    return word.end - word.start == 1 and word.folded >= "\u3040"  # from kana on
 
 
 @lru_cache(maxsize=100_000)
@@ -310,17 +332,25 @@ def _written(run: _Run, start: int, stop: int) -> tuple[str, bool]:
 
 def _is_foreign(paper: Paper) -> bool:
     words = [one.folded for one in tokens(f"{paper.title} {paper.abstract}")]
-    return sum(word in ENGLISH_STOP_WORDS for word in words) < ENGLISH * len(words)
+    english = sum(word in ENGLISH_STOP_WORDS for word in words)
+    return len(words) >= ENOUGH_WORDS and english < ENGLISH * len(words)
 
 
 def _is_function_word(word: str) -> bool:
-    return word in _FUNCTION_WORDS or (len(word) <= 3 and word.isascii())
+    short = len(word) <= 3 and word < "\u3040" and not word.isupper()  # "LLM" is none in any language
+    return short or fold(word) in _FUNCTION_WORDS
 
 
 def _content(text: str) -> frozenset[str]:
     """The words of a phrase that say something by themselves: not single letters, not digits."""
     words = {word for term in terms(text) for word in term.folded.split(" ")} - ONLY_IN_PAIRS
     return frozenset(word for word in words if not word.isdigit() and (len(word) > 1 or not word.isascii()))
+
+
+def _about(paper: Paper) -> set[str]:
+    """The words that stand in the title, or twice in the abstract."""
+    words = Counter(one.folded for one in tokens(paper.abstract))
+    return {word for word, times in words.items() if times > 1} | {one.folded for one in tokens(paper.title)}
 
 
 def _is_muted(name: str, muted: Sequence[str]) -> bool:

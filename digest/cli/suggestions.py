@@ -59,7 +59,7 @@ def suggest(
     if accept and chosen:
         say(
             hinted(
-                f"added {_counted(list(chosen.values()))} to {here(path)}; `digest profiles apply` takes it over"
+                f"added {_counted(list(chosen.values()))} to {here(path)}; `digest profiles apply` takes the file over"
             )
         )
     elif chosen:

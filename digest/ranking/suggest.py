@@ -37,7 +37,8 @@ IN_TITLE, NAMED, MOST_NAMED = 1.0, 0.25, 3  # a phrase in the title, and each ti
 NEIGHBOURS = 10  # papers of the corpus that tell what the field of a paper says
 ABOUT = 0.5  # what a phrase must say of a paper that stands behind it
 WHOLE, WHOLE_WORD = 0.25, 0.35  # how sure it must be that a phrase, or a single word, is no fragment
-USUAL = 0.25  # the share of the store from which on a phrase is what everybody writes, ...
+UNSEEN = 50  # papers without any phrase, beside those in the store: a small store says little of what is usual
+USUAL = 0.2  # the share of the store from which on a phrase is what everybody writes, ...
 LIFT = 2.5  # ... unless it is so many times as usual among the likes; the same for a single word
 UNUSUAL = 0.25  # what a phrase counts that none of them has; 1 + UNUSUAL if all of them do
 PAPERS_WITH_IT = 2  # of the corpus: a phrase that fewer have finds nothing
@@ -187,7 +188,7 @@ def _weighed(
         row = np.zeros(number)
         row[list(phrase.strength)] = list(phrase.strength.values())
         rows.append(sparse.csr_matrix(row * (UNUSUAL + usual)))
-        share = (min(seen[one] for one in columns) + 2) / (stored + 2)
+        share = (min(seen[one] for one in columns) + 1) / (stored + UNSEEN)
         lift = len(phrase.strength) / number / share
         if (_length(name, phrase) == 1 or share > USUAL) and len(phrase.behind) / number / share < LIFT:
             continue

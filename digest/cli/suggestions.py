@@ -39,8 +39,8 @@ def suggest(
         reader = reader_of(config, store, name)
         path = config.path(config.edition.profiles) / f"{reader.handle}.toml"
         suggested = suggestions.of(store, reader, suggestions.profile_of(reader, path), clock.now())
-    if numbers and max(numbers) > len(suggested.found):
-        there = f"the suggestions are 1 to {len(suggested.found)}" if suggested.found else "there is no suggestion"
+    if suggested.found and max(numbers, default=0) > len(suggested.found):
+        there = f"the suggestions are 1 to {len(suggested.found)}"
         raise typer.BadParameter(f"there is no {max(numbers)}; {there}", param_hint="--only")
     chosen = {n: one for n, one in enumerate(suggested.found, 1) if not numbers or n in numbers}
     if accept and chosen:
@@ -57,11 +57,8 @@ def suggest(
         return
     _tell(reader.handle, suggested, chosen)
     if accept and chosen:
-        say(
-            hinted(
-                f"added {_counted(list(chosen.values()))} to {here(path)}; `digest profiles apply` takes the file over"
-            )
-        )
+        added = f"added {_counted(list(chosen.values()))} to {here(path)}"
+        say(hinted(f"{added}; `digest profiles apply` takes the file over"))
     elif chosen:
         note(f"`digest profiles suggest {reader.handle} --accept` adds these to {here(path)}; --only 1,2 adds some")
 
@@ -79,7 +76,8 @@ def _tell(handle: str, suggested: Suggested, chosen: dict[int, Suggestion]) -> N
         say(f"{known or f'the store knows of no paper that {handle} liked'}; suggestions need {LEAST_LIKES}")
         note(f"`digest like {handle} PAPER` takes one, `digest profiles import {handle} FILE` a whole library")
     elif not suggested.found:
-        say(f"nothing to suggest: the profile says what {handle}'s {suggested.likes} likes have in common")
+        likes = f"the {suggested.likes} likes of {handle}"
+        say(f"nothing to suggest: {likes} have nothing in common that the profile does not say")
     key = ""
     for number, one in chosen.items():
         if key != _KEYS[one.interest.kind]:

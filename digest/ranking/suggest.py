@@ -132,12 +132,12 @@ def _interests(space: Space, papers: Sequence[Paper], weights: np.ndarray, profi
         return []
     vectors = space.papers(papers)
     says, worth = _weighed(space, vectors, names, found, len(papers))
-    place = vectors.topics.astype(np.float64) if vectors.topics.shape[1] else normalize(vectors.terms)
+    where = vectors.topics.astype(np.float64) if vectors.topics.shape[1] else normalize(vectors.terms)
     left = weights.copy()  # of each paper, what is not told yet
 
     def tell(rows: Sequence[int]) -> None:
-        centre = np.asarray(place[rows].mean(axis=0)).ravel()
-        alike = np.clip(place @ centre / max(float(np.linalg.norm(centre)), 1e-12), 0.0, 1.0)
+        centre = np.asarray(where[rows].mean(axis=0)).ravel()
+        alike = np.clip(where @ centre / max(float(np.linalg.norm(centre)), 1e-12), 0.0, 1.0)
         alike[rows] = np.maximum(alike[rows], (1.0 - TOLD) ** 0.5)
         left[:] = np.round(left * (1.0 - alike**2), 9)
 
@@ -148,18 +148,23 @@ def _interests(space: Space, papers: Sequence[Paper], weights: np.ndarray, profi
             tell(rows)
     chosen: list[tuple[str, list[int]]] = []
     least = LEAST_NEWS * (1.0 if len(papers) >= FEW_LIKES else 0.5) * float(weights.mean())
-    while len(chosen) < MOST and worth.any():
-        best = int(np.round((says @ left) * worth, 9).argmax())
-        if worth[best] == 0.0:
+
+    def serves(place: int) -> bool:
+        """Is it news of enough papers, and in other words? Once it is not, it never will be."""
+        rows, content = found[names[place]].behind, _content(names[place])
+        sure = np.minimum([found[names[place]].strength[row] for row in rows], 1.0)
+        return float(left[rows] @ sure) >= least and not any(content <= one or content >= one for one in known)
+
+    while len(chosen) < MOST:
+        value = np.round((says @ left) * worth, 9)
+        order = [int(one) for one in np.argsort(-value, kind="stable") if worth[one] > 0]
+        best = next((one for one in order if serves(one)), None)
+        if best is None:
             break
-        worth[best] = 0.0
-        phrase, content = found[names[best]], _content(names[best])
-        rows = phrase.behind
-        sure = np.minimum([phrase.strength[row] for row in rows], 1.0)
-        if float(left[rows] @ sure) < least or any(content <= other or content >= other for other in known):
-            continue
-        known.append(content)
-        chosen.append((phrase.spelling, rows))
+        worth[order[: order.index(best) + 1]] = 0.0
+        rows = found[names[best]].behind
+        known.append(_content(names[best]))
+        chosen.append((found[names[best]].spelling, rows))
         tell(rows)
     sizes = [float(weights[rows].sum()) for _, rows in chosen]
     usual = float(np.mean(sizes)) if sizes else 1.0

@@ -29,9 +29,9 @@ def suggest(
     only: Annotated[str, typer.Option("--only", help="These alone.", metavar="1,3")] = "",
     json: Json = False,
 ) -> None:
-    """Suggest interests, and authors to follow, that what NAME liked and saved implies and the profile lacks.
+    """Suggest interests that NAME's likes imply.
 
-    Each is a line for the profile file. --accept writes them there and leaves all else in the file as it is.
+    Also authors to follow. Each is a line for the profile file, which lacks it. --accept writes them there and leaves all else in the file as it is.
     """
     config = load_config()
     numbers = _numbers(only)

@@ -31,7 +31,8 @@ def suggest(
 ) -> None:
     """Suggest interests that NAME's likes imply.
 
-    Also authors to follow. Each is a line for the profile file, which lacks it. --accept writes them there and leaves all else in the file as it is.
+    Also authors to follow. Each is a line that the profile file lacks. --accept writes them there and leaves all
+    else in the file as it is.
     """
     config = load_config()
     numbers = _numbers(only)

@@ -14,7 +14,8 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 BOILERPLATE = frozenset(
     """
     abstract achieve achieved achieves achieving across address addresses approach approaches based being
-    baseline baselines challenge challenges compared conduct demonstrate demonstrates did different does doing effective
+    baseline baselines challenge challenges compared conduct demonstrate demonstrates different effective
+    did does doing
     enable enables existing experiment experiments experimental extensive framework general github having high
     https http improve improved improves improvement including introduce introduces key leverage
     leveraging low method methods model new novel outperform outperforms paper performance present

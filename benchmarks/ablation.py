@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks.common import setup
 from benchmarks.readers import KINDS, SPLITS, as_task, known, load_bench
 from digest.ranking import interests, score, space, topics
-from digest.ranking.evaluate import Fit, ours, with_others
+from digest.ranking.evaluate import with_others
 from digest.ranking.space import Vectors
 from digest.ranking.terms import Term
 
@@ -86,14 +86,11 @@ def main() -> None:
 
 
 def _figures(bench: ModuleType, data: Any, kinds: tuple[str, ...], split: str) -> list[tuple[float, float]]:
-    """(NDCG@10, recall@100) for each kind; for likes together with what other readers say."""
+    """(NDCG@10, recall@100) for each kind, with what other readers say where there are likes."""
     keep = SPLITS[split]
-    task = as_task(data)
-    fits: dict[bool, Fit] = {True: with_others, False: ours}
-    ranks = {heard: fit(task) for heard, fit in fits.items()}
+    rank = with_others(as_task(data))
     found = []
     for kind in kinds:
-        rank = ranks[kind in ("library", "likes:3")]
         scores = rank(known(data.profiles(kind)[keep]))
         figures = bench.metrics(scores, data.truth[np.arange(data.truth.shape[0])[keep]])
         found.append((figures["ndcg@10"].mean(), figures["recall@100"].mean()))

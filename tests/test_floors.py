@@ -15,7 +15,7 @@ FLOORS: dict[str, int] = {
     # pure
     **dict.fromkeys(("sources", "library", "ranking", "letters"), 1),
     # adapters
-    **dict.fromkeys(("store", "delivery", "migrations"), 2),
+    **dict.fromkeys(("store", "delivery", "migrations", "semantic"), 2),
     # the day
     **dict.fromkeys(
         ("ingest", "roster", "edition", "pool", "courier", "run", "verdicts", "libraries", "evaluation"), 3

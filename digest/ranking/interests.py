@@ -19,6 +19,7 @@ from digest.sources.identity import paper_key, title_key
 # The share of the topics in likeness, where there are any. A few words need them more than a whole paper does; a
 # sentence or a title needs them most, as no paper has all of its words.
 TOPICS_OF_PAPER, TOPICS_OF_PHRASE, TOPICS_OF_SENTENCE = 0.57, 0.75, 0.9
+BESIDE_VIEW = 0.6  # what is left of the words' share where the topics hold a model's view of the text, too
 SENTENCE = 3  # words; more of them make a sentence
 LEAST = -0.02  # less likely than usual is a weak sign, never a veto
 # What words alone say is on a smaller scale: a phrase in a title gives a cosine of 0.12 to 0.28.
@@ -169,6 +170,8 @@ class Catalogue:
             )
             beyond = scale * (topics - self._space.trust * usual_topics.mean(axis=1, keepdims=True))
             share = np.array([_share_of_topics(one) for one in some])[:, None]
+            if self._space.view:
+                share = 1 - BESIDE_VIEW * (1 - share)
             found = np.where(spread > 1e-9, (1 - share) * likeness + share * beyond, WORDS_ALONE * likeness)
             found = np.clip(np.round(found, 9), LEAST, 1.0)
             self._likeness.update(zip(some, found, strict=True))

@@ -20,6 +20,7 @@ from digest.sources.identity import paper_key, title_key
 # sentence or a title needs them most, as no paper has all of its words.
 TOPICS_OF_PAPER, TOPICS_OF_PHRASE, TOPICS_OF_SENTENCE = 0.57, 0.75, 0.9
 BESIDE_VIEW = 0.6  # what is left of the words' share where the topics hold a model's view of the text, too
+SPREAD_OF_WORDS = 0.022  # the spread that a phrase's words usually have, for one without a word that is known
 SENTENCE = 3  # words; more of them make a sentence
 LEAST = -0.02  # less likely than usual is a weak sign, never a veto
 # What words alone say is on a smaller scale: a phrase in a title gives a cosine of 0.12 to 0.28.
@@ -165,9 +166,10 @@ class Catalogue:
             # Exact sums, so neither their order nor their company shows: see `Topics.placed`.
             topics, usual_topics = placed @ self._topics, placed @ self._sample_topics
             spread = usual_topics.std(axis=1, keepdims=True) if placed.size else np.zeros((len(some), 1))
-            scale = np.divide(
-                usual.std(axis=1, keepdims=True), spread, out=np.zeros_like(spread), where=spread > 1e-9
-            )
+            of_words = usual.std(axis=1, keepdims=True)
+            if self._space.view:  # which knows words that no stored paper has
+                of_words = np.where(of_words > 0, of_words, SPREAD_OF_WORDS)
+            scale = np.divide(of_words, spread, out=np.zeros_like(spread), where=spread > 1e-9)
             beyond = scale * (topics - self._space.trust * usual_topics.mean(axis=1, keepdims=True))
             share = np.array([_share_of_topics(one) for one in some])[:, None]
             if self._space.view:

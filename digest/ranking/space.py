@@ -138,11 +138,13 @@ class Space:
         return self._vectors(rows, self.view.papers(papers) if self.view else None, centred=True)
 
     def phrases(self, texts: Sequence[str]) -> Vectors:
-        """Phrases and sentences as they are written; one without a known term gives a row of zeros."""
-        counts = self._counted([[term.folded for term in terms(text)] for text in texts])
-        rows = _normalized(_weighed(counts, self._rarity, None))
+        """Phrases and sentences as they are written; one without a known term gives a row of zeros, unless a model
+        of sentences can read it."""
+        said = [[term.folded for term in terms(text)] for text in texts]
+        rows = _normalized(_weighed(self._counted(said), self._rarity, None))
         # What a phrase leaves out says nothing, so it has no place relative to the centre.
-        return self._vectors(rows, self.view.phrases(texts) if self.view else None, centred=False)
+        read = [text if any(words) else "" for text, words in zip(texts, said, strict=True)]
+        return self._vectors(rows, self.view.phrases(read) if self.view else None, centred=False)
 
     def _vectors(self, rows: Rows, view: np.ndarray | None, *, centred: bool) -> Vectors:
         topics = self.topics.placed(rows, centred=centred)

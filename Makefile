@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST_WORKERS ?= 2
 
-.PHONY: demo test lint types unit bench bench-relevance calibration pictures clean venv
+.PHONY: demo test lint types unit bench bench-relevance bench-ranking ablation calibration pictures clean venv
 
 demo: venv ## run the main job on the shipped samples, in ./demo
 	$(BIN)/digest demo demo
@@ -27,6 +27,12 @@ bench: venv ## side-by-side measurements, printed as ratios
 bench-relevance: venv ## ranking quality for the readers in the folder READERS, and with the model SEMANTIC
 	$(BIN)/python -m benchmarks.relevance --readers $(or $(READERS),$(error name the readers' folder: READERS=…)) \
 		$(if $(SEMANTIC),--semantic $(SEMANTIC))
+
+bench-ranking: venv ## what a reader costs, beside a classifier for each
+	$(BIN)/python -m benchmarks.ranking --readers $(or $(READERS),$(error name the readers' folder: READERS=…))
+
+ablation: venv ## what each part of the ranking is worth
+	$(BIN)/python -m benchmarks.ablation --readers $(or $(READERS),$(error name the readers' folder: READERS=…))
 
 calibration: venv ## what a score is worth to the readers in the folder READERS; draws docs/calibration.png
 	$(BIN)/python -m benchmarks.calibration --readers $(or $(READERS),$(error name the readers' folder: READERS=…))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,8 +19,9 @@ from digest.store import feedback, papers, subscribers
 from digest.store.opening import Store
 
 PAPERS, LIKES, READERS = "papers.jsonl", "likes.jsonl", "readers.jsonl"
-COLOURS = {"ours": "#1d4f91", "svm": "#7d838a"}
-NAMES = {"ours": "Digest", "svm": "linear SVM", "plain": "plain TF-IDF"}
+COLOURS = {"ours": "#1d4f91", "others": "#3a7d44", "svm": "#7d838a"}
+NAMES = {"ours": "Digest", "others": "with other readers", "svm": "linear SVM", "plain": "plain TF-IDF"}
+LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 INK, FAINT = "#24292f", "#c3c8ce"
 
 
@@ -53,7 +55,11 @@ def stored(store: Store) -> Task:
         unlisted = papers.by_ids(connection, {one.paper_id for _, one in said} - known.keys())
     return from_feedback(
         [*known.values(), *unlisted],
-        [(reader, one.paper_id, one.kind, one.at) for reader, one in said],
+        # A library was there before it was imported: nobody foresees the day of that.
+        [
+            (reader, one.paper_id, one.kind, LONG_AGO if one.source.startswith("import:") else one.at)
+            for reader, one in said
+        ],
         {one.id: tuple(interest.text for interest in one.profile.interests) for one in readers},
     )
 

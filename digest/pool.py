@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from digest import ranking
 from digest.config import Config
 from digest.model import Feedback, Listing, Paper
-from digest.ranking.others import Others
+from digest.ranking.others import FEWEST_READERS, Others
 from digest.ranking.ranker import Candidate, Ranker, in_order
 from digest.ranking.space import Space
 from digest.store import arrays, feedback, papers
@@ -120,7 +120,7 @@ class Pool:
         return self._spaces[name]
 
     def _others(self, name: str, likes: Mapping[int, Sequence[int]], space: Space) -> Others | None:
-        if not Others.can_learn(likes, space.corpus):
+        if len(likes) < FEWEST_READERS:
             return None
         found = _restored(Others, arrays.load(self._folder, "others", name))
         if found is None:

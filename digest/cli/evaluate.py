@@ -30,7 +30,9 @@ from digest.ranking.evaluate import (
     parse_kind,
     plain_tfidf,
     svm_per_reader,
+    with_others,
 )
+from digest.ranking.others import enough
 
 SHOWN = 5  # bad lines told; --json has all
 BASE = "plain"
@@ -99,6 +101,8 @@ def evaluate_ranking(
     refused = {kind: number for kind in kinds if (number := len(task.by(kind).known)) < FEWEST}
     kinds = [kind for kind in kinds if kind not in refused]
     rankers: dict[str, Fit] = {BASE: plain_tfidf, "ours": ours}
+    if enough(dict(enumerate(task.likes))):
+        rankers["others"] = with_others
     if svm:
         rankers["svm"] = svm_per_reader
     results = evaluate(task, kinds, rankers) if kinds else []

@@ -31,6 +31,7 @@ from digest.cli.common import (
     show,
     table,
     unknown,
+    words_of,
 )
 from digest.config import Config
 from digest.courier import render_letter
@@ -165,7 +166,7 @@ def _show_verdicts(verdicts: Sequence[Verdict], limit: int) -> None:
     for one in shown:
         pick = one.pick
         paid = [r for r in sorted(pick.reasons, key=lambda r: -r.share) if r.share >= WORTH_TELLING]
-        words = " · ".join(f"{shorten(r.text, 40) or 'popular'} {r.share:.1f}" for r in paid)
+        words = " · ".join(f"{shorten(words_of(r), 44)} {r.share:.1f}" for r in paid)
         parts = (f"{pick.relevance:.2f}", f"{pick.trending:.2f}", f"{one.redundancy:.2f}", pick.listed or "")
         row(
             made,

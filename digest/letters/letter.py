@@ -210,10 +210,11 @@ def _wanted(profile: Profile) -> str:
     parts = [
         (kinds.count("phrase"), "interest"),
         (kinds.count("author") + len(profile.authors), "followed author"),
+        (len(profile.categories), "followed category"),
         (kinds.count("liked") + len(profile.liked), "liked paper"),
     ]
-    said = [count(number, noun) for number, noun in parts if number]
-    if said in (["1 interest"], ["1 followed author"], ["1 liked paper"]):
+    said = [count(number, noun).replace("ys", "ies") for number, noun in parts if number]
+    if len(said) == 1 and said[0].startswith("1 "):
         return "your " + said[0].removeprefix("1 ")
     return "your " + " and ".join(filter(None, [", ".join(said[:-1]), said[-1]])) if said else ""
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from digest.model import Feedback, Interest, InterestKind, Paper, Profile
+from digest.model import Feedback, InterestKind, Paper, Profile
 from digest.ranking.space import Space, Vectors
 from digest.ranking.terms import fold, tokens
 from digest.sources.identity import paper_key, title_key
@@ -22,6 +22,7 @@ TOPICS_OF_PAPER, TOPICS_OF_PHRASE, TOPICS_OF_SENTENCE = 0.57, 0.75, 0.9
 BESIDE_VIEW = 0.6  # what is left of the words' share where the topics hold a model's view of the text, too
 SPREAD_OF_WORDS = 0.022  # the spread that a phrase's words usually have, for one without a word that is known
 SENTENCE = 3  # words; more of them make a sentence
+LEAST_WEIGHT = 1e-6  # what was said long ago is faint, not nothing
 LEAST = -0.02  # less likely than usual is a weak sign, never a veto
 # What words alone say is on a smaller scale: a phrase in a title gives a cosine of 0.12 to 0.28.
 WORDS_ALONE = 1.7
@@ -41,19 +42,24 @@ def wanted(profile: Profile) -> list[tuple[Named, float]]:
 
     "Tool use" and "tool-use" are one interest, in its first spelling and with its greatest weight.
     """
-    every = [
-        *profile.interests,
-        *(Interest(text, kind="author") for text in profile.authors),
-        *(Interest(text, kind="category") for text in profile.categories),
-        *(Interest(text, kind="liked") for text in profile.liked),
-        *(Interest(text, kind="disliked") for text in profile.disliked),
-    ]
-    found: dict[Named, tuple[Named, float]] = {}
-    for one in every:
-        same = Named(one.kind, _ignoring_spelling(one.text))
-        spelt, weight = found.get(same, (Named(one.kind, one.text), 0.0))
-        found[same] = spelt, max(weight, one.weight)
+    found: dict[tuple[str, str], tuple[Named, float]] = {}
+    every = [(one.kind, one.text, one.weight) for one in profile.interests]
+    for kind, texts in _listed(profile):
+        every += [(kind, text, 1.0) for text in texts]
+    for kind, text, weight in every:
+        same = kind, _ignoring_spelling(text)
+        spelt, before = found.get(same) or (Named(kind, text), 0.0)
+        found[same] = spelt, max(before, weight)
     return list(found.values())
+
+
+def _listed(profile: Profile) -> tuple[tuple[InterestKind, tuple[str, ...]], ...]:
+    return (
+        ("author", profile.authors),
+        ("category", profile.categories),
+        ("liked", profile.liked),
+        ("disliked", profile.disliked),
+    )
 
 
 @lru_cache(maxsize=100_000)
@@ -81,8 +87,7 @@ class Catalogue:
         self._number = len(candidates)
         self._likeness: dict[Named, np.ndarray] = {}
         self._weights: dict[Named, dict[int, float]] = {}
-        self.told: dict[tuple[Named, int], tuple[str, ...]] = {}  # matched words, found once for all readers
-        self.written: dict[int, dict[str, str]] = {}  # candidate → its terms as people write them, once picked
+        self.evidence: dict[Named, np.ndarray] = {}  # what the likeness is worth, once scored
 
     def acquaint(self, papers: Iterable[Paper]) -> None:
         """Make papers known, so that readers may have liked them; after the corpus those that are not in it."""
@@ -112,7 +117,7 @@ class Catalogue:
             for kind in PAPER_KINDS:
                 found.pop(Named(kind, text), None)
             age = max((day - said.at.date()).days, 0)
-            found[Named(said.kind, text)] = 2.0 ** (-age / half_life_days)
+            found[Named(said.kind, text)] = max(2.0 ** (-age / half_life_days), LEAST_WEIGHT)
         return list(found.items())
 
     def _stored(self, one: Named) -> Named:

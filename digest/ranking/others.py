@@ -11,6 +11,7 @@ in, and its reason names neither reader nor paper.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -22,7 +23,7 @@ from digest.ranking.topics import on_grid, unit
 
 FEWEST_READERS = 100  # with FEWEST_LIKES likes or more; below, nothing is learned
 FEWEST_LIKES = 3
-LIKED_BY = 2
+LIKED_BY = 3
 FACTORS = 64
 CONFIDENCE = 40.0  # how much surer a like is than its absence
 SHRINK = 1.0  # ALS's regularisation
@@ -46,18 +47,14 @@ class Others:
 
         Readers and rows may come in any order.
         """
-        if not cls.can_learn(likes, corpus):
+        of_reader = _shared(likes)
+        popular = np.zeros(corpus.topics.shape[0], dtype=bool)
+        popular[[row for rows in of_reader for row in rows]] = True
+        if len(of_reader) < FEWEST_READERS or popular.sum() < FACTORS or not corpus.topics.shape[1]:
             return None
-        of_reader = sorted(sorted(set(rows)) for rows in likes.values())
-        of_reader = [rows for rows in of_reader if len(rows) >= FEWEST_LIKES]
-        shape = (len(of_reader), corpus.topics.shape[0])
         starts = np.cumsum([0, *map(len, of_reader)])
+        shape = (len(of_reader), len(popular))
         table = sparse.csr_matrix((np.ones(starts[-1]), np.concatenate(of_reader), starts), shape=shape)
-        popular = np.asarray(table.sum(axis=0)).ravel() >= LIKED_BY
-        table = sparse.csr_matrix(table @ sparse.diags_array(popular.astype(float)))
-        table.eliminate_zeros()
-        if popular.sum() < FACTORS:
-            return None
         with threadpool_limits(limits=1, user_api="blas"):
             factors = _factors(table)
             text = corpus.topics.astype(np.float64)
@@ -66,12 +63,6 @@ class Others:
             read = unit(text @ reading)
             usual = read.mean(axis=0)
             return cls(factors, reading, usual, np.cov(read.T, bias=True))
-
-    @staticmethod
-    def can_learn(likes: Mapping[int, Iterable[int]], corpus: Vectors) -> bool:
-        """Are there enough readers with enough likes, and topics to read factors off?"""
-        enough = sum(len(set(rows)) >= FEWEST_LIKES for rows in likes.values())
-        return enough >= FEWEST_READERS and corpus.topics.shape[1] > 0
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Plain arrays, for `from_arrays`. No reader is in them."""
@@ -107,6 +98,18 @@ class Others:
         found = np.linalg.solve(self._gram + CONFIDENCE * mine.T @ mine, (1 + CONFIDENCE) * mine.sum(axis=0))
         width = float(np.sqrt(max(found @ self._spread @ found, 0.0)))
         return on_grid(found / width).astype(np.float64) if width > 1e-9 else None
+
+
+def enough(likes: Mapping[int, Iterable[int]]) -> bool:
+    """Are there readers and likes enough to learn from?"""
+    return len(_shared(likes)) >= FEWEST_READERS
+
+
+def _shared(likes: Mapping[int, Iterable[int]]) -> list[list[int]]:
+    """The likes of each reader that others share, in an order of their own; who has too few is left out."""
+    number = Counter(row for rows in likes.values() for row in set(rows))
+    shared = (sorted(row for row in set(rows) if number[row] >= LIKED_BY) for rows in likes.values())
+    return sorted(rows for rows in shared if len(rows) >= FEWEST_LIKES)
 
 
 def _factors(table: sparse.csr_matrix) -> np.ndarray:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+import gc
+from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -13,8 +15,8 @@ from sklearn.preprocessing import normalize
 from digest.model import Feedback, Listing, Paper, Pick, Profile, Verdict
 from digest.ranking.interests import PAPER_KINDS, Catalogue
 from digest.ranking.others import Others
-from digest.ranking.reasons import reasons
-from digest.ranking.score import Asked, Scored, score
+from digest.ranking.reasons import Teller
+from digest.ranking.score import OTHERS, Asked, Scored, score
 from digest.ranking.select import Muted, Shelf, select, shelf_of
 from digest.ranking.space import Space
 from digest.ranking.trending import trending
@@ -79,12 +81,20 @@ class Ranker:
             self._vectors = self._space.papers(papers)
         self._directions = sparse.csr_matrix(normalize(self._vectors.terms) if papers else self._vectors.terms)
         self._columns = sparse.csc_matrix(self._directions.T)
+        self._papers = papers
         self._trend = np.array([trending(one.listings, day) for one in self._candidates])
+        self._trends: list[float] = self._trend.tolist()
         self._catalogue = Catalogue(self._space, ordered, papers, self._vectors)
         self.acquaint(papers)
         self._muted = Muted(papers)
         self._index = {paper.id: row for row, paper in enumerate(papers)}
-        self._alike: dict[int, np.ndarray] = {}
+        self._place_of = {f"id:{paper.id}": row for row, paper in enumerate(papers)}
+        self._listed = [
+            max((each.day for each in one.listings if each.day <= day), default=None) for one in self._candidates
+        ]
+        self._teller = Teller(papers, self._vectors.terms, self._catalogue, self._space.vocabulary)
+        self._alike = np.zeros((0, len(papers)))  # cosines of some with each, and which row is whose
+        self._alike_row = np.full(len(papers), -1)
         self._others = others
         self._factors = others.of_papers(self._vectors).T if others else None
 
@@ -101,43 +111,50 @@ class Ranker:
         """The picks of each reader, best first, in the readers' order."""
         if not self._candidates:
             return [() for _ in readers]
+        asked = self.learn(readers)
+        found: list[tuple[Pick, ...]] = []
+        with _uncollected():
+            for start in range(0, len(readers), BLOCK):
+                some, block = readers[start : start + BLOCK], asked[start : start + BLOCK]
+                scored = score(block, self._catalogue, self._trend)
+                out = [self._kept_out(*one) for one in zip(some, block, strict=True)]
+                picked = self._select(scored, some, block, out)
+                found += self._picks(scored, [[place for place, _ in one] for one in picked])
+        return found
+
+    def learn(self, readers: Sequence[Reader]) -> list[Asked]:
+        """What each asks for. Interests that nobody asked for before are scored, once for all who share them."""
         asked = [self._asked(reader) for reader in readers]
         self._catalogue.learn(named for one in asked for named, _ in one.interests)
-        found: list[tuple[Pick, ...]] = []
-        for start in range(0, len(readers), BLOCK):
-            some, block = readers[start : start + BLOCK], asked[start : start + BLOCK]
-            scored = score(block, self._catalogue, self._trend)
-            out = [self._kept_out(reader) for reader in some]
-            for row, picked in enumerate(self._select(scored, some, block, out)):
-                found.append(tuple(self._pick(scored, row, place) for place, _ in picked))
-        return found
+        return asked
 
     def explain(self, reader: Reader) -> list[Verdict]:
         """What becomes of every candidate: the picks in their order, then the others by score."""
         if not self._candidates:
             return []
-        scored = self._scored(reader)
-        out = self._kept_out(reader)
-        picked = self._select(scored, [reader], [self._asked(reader)], [out])[0]
+        asked, scored = self._scored(reader)
+        out = self._kept_out(reader, asked)
+        picked = self._select(scored, [reader], [asked], [out])[0]
         inside = [place for place, _ in picked]
-        verdicts = [
-            Verdict(self._pick(scored, 0, place), True, f"in, place {number}", redundancy)
-            for number, (place, redundancy) in enumerate(picked, 1)
-        ]
+        scores = scored.score[0]
         nearest = self._likeness(np.array(inside, dtype=np.intp)).max(axis=0, initial=0.0)
         rest = [place for place in range(len(self._candidates)) if place not in set(inside)]
-        scores = scored.score[0]
-        for place in sorted(rest, key=lambda one: (-scores[one], one)):
-            why = out.get(place) or _why_out(scores, inside, place, nearest[place], reader.profile)
-            verdicts.append(Verdict(self._pick(scored, 0, place), False, why, float(nearest[place])))
-        return verdicts
+        rest.sort(key=lambda place: (-scores[place], place))
+        redundancy = [near for _, near in picked] + [float(nearest[place]) for place in rest]
+        why = [f"in, place {number}" for number in range(1, len(inside) + 1)]
+        why += [out.get(place) or _why_out(scores, inside, place, nearest[place], reader.profile) for place in rest]
+        every = self._picks(scored, [inside + rest])[0]
+        return [
+            Verdict(pick, number < len(inside), said, near)
+            for number, (pick, said, near) in enumerate(zip(every, why, redundancy, strict=True))
+        ]
 
     def tally(self, reader: Reader) -> Tally:
         """Why candidates are out, in numbers: much cheaper than `explain`."""
         if not self._candidates:
             return Tally(0, 0, 0, 0, 0.0)
-        scores = self._scored(reader).score[0]
-        out = self._kept_out(reader)
+        asked, scored = self._scored(reader)
+        scores, out = scored.score[0], self._kept_out(reader, asked)
         free = np.ones(len(scores), dtype=bool)
         free[list(out)] = False
         below = free & (scores > 0) & (scores < reader.profile.floor)
@@ -159,10 +176,9 @@ class Ranker:
             said = None if mine is None else mine @ self._factors
         return Asked(interests, reader.profile.trending, said)
 
-    def _scored(self, reader: Reader) -> Scored:
-        asked = self._asked(reader)
-        self._catalogue.learn(named for named, _ in asked.interests)
-        return score([asked], self._catalogue, self._trend)
+    def _scored(self, reader: Reader) -> tuple[Asked, Scored]:
+        asked = self.learn([reader])
+        return asked[0], score(asked, self._catalogue, self._trend)
 
     def _select(
         self, scored: Scored, readers: Sequence[Reader], asked: Sequence[Asked], out: Sequence[Mapping[int, str]]
@@ -178,54 +194,71 @@ class Ranker:
         parts, weights = _parts(scored, asked, places)
         return select(Shelf(places, scores, parts, weights), room, variety, self._likeness)
 
-    def _kept_out(self, reader: Reader) -> dict[int, str]:
+    def _kept_out(self, reader: Reader, asked: Asked) -> dict[int, str]:
         out: dict[int, str] = {}
         for term in reader.profile.muted:
-            for place in np.flatnonzero(self._muted.by(term)):
-                out.setdefault(int(place), f"muted: {term}")
-        for one, _ in self._catalogue.asked(reader.profile, reader.feedback, self._day, self._half_life_days):
-            paper = self._catalogue.paper(one) if one.kind in PAPER_KINDS else None
-            if paper and paper.id in self._index:
-                out[self._index[paper.id]] = _SAID[one.kind]
+            for at in np.flatnonzero(self._muted.by(term)):
+                out.setdefault(int(at), f"muted: {term}")
+        for one, _ in asked.interests:
+            if one.kind in PAPER_KINDS and (place := self._place_of.get(one.text)) is not None:
+                out[place] = _SAID[one.kind]
         for paper_id in self._index.keys() & reader.memory.keys():
             out[self._index[paper_id]] = f"sent on {reader.memory[paper_id]}"
         return out
 
     def _likeness(self, places: np.ndarray) -> np.ndarray:
         """The cosine of candidates with each, (places × candidates)."""
-        new = sorted({int(place) for place in places} - self._alike.keys())
-        if new:
+        new = np.unique(places[self._alike_row[places] < 0])
+        if len(new):
             found = np.round((self._directions[new] @ self._columns).toarray(), 12)
-            self._alike.update(zip(new, found, strict=True))
-        if not len(places):
-            return np.zeros((0, len(self._candidates)))
-        return np.array([self._alike[int(place)] for place in places])
+            self._alike_row[new] = np.arange(len(self._alike), len(self._alike) + len(new))
+            self._alike = np.concatenate([self._alike, found])
+        likeness: np.ndarray = self._alike[self._alike_row[places]]
+        return likeness
 
-    def _pick(self, scored: Scored, row: int, place: int) -> Pick:
-        one = self._candidates[place]
-        listed = max((each.day for each in one.listings if each.day <= self._day), default=None)
-        mine = slice(scored.weights.indptr[row], scored.weights.indptr[row + 1])
-        columns = scored.weights.indices[mine]
-        paid = scored.weights.data[mine] * scored.parts[columns, place]
-        named = [scored.named[column] for column in columns.tolist()]
-        return Pick(
-            paper=one.paper,
-            score=float(scored.score[row, place]),
-            relevance=float(scored.relevance[row, place]),
-            trending=float(self._trend[place]),
-            reasons=reasons(
-                float(scored.score[row, place]),
-                float(scored.popular[row, place]),
-                list(zip(named, paid.tolist(), strict=True)),
-                float(scored.others[row, place]),
-                place,
-                one.paper,
-                self._vectors.terms,
-                self._catalogue,
-                self._space.vocabulary,
-            ),
-            listed=listed,
+    def _picks(self, scored: Scored, chosen: Sequence[Sequence[int]]) -> list[tuple[Pick, ...]]:
+        """The picks of each reader of `scored`, whose candidates are `chosen`."""
+        number = np.array([len(places) for places in chosen])
+        row = np.repeat(np.arange(len(chosen)), number)
+        place = np.fromiter((place for places in chosen for place in places), dtype=np.intp, count=len(row))
+        # What each of a reader's interests paid for each of the picks, one after the other.
+        starts, ends = scored.weights.indptr[row], scored.weights.indptr[row + 1]
+        width = ends - starts
+        cells = np.arange(int(width.sum())) + np.repeat(starts - np.cumsum(width) + width, width)
+        columns = scored.weights.indices[cells]
+        paid = -np.round(scored.weights.data[cells] * scored.parts[columns, np.repeat(place, width)], 9)
+        names = [scored.named[column] for column in columns[paid < 0]] if scored.named else []
+        counts = np.bincount(np.repeat(np.arange(len(row)), width)[paid < 0], minlength=len(row))
+        parts = list(zip(paid[paid < 0].tolist(), names, strict=True))
+        figures = (scored.score, scored.popular, scored.relevance, scored.others)
+        told = zip(
+            place.tolist(),
+            np.cumsum(counts).tolist(),
+            counts.tolist(),
+            *(one[row, place].tolist() for one in figures),
+            strict=True,
         )
+        picks: list[Pick] = []
+        for at, end, count, points, popular, relevance, others in told:
+            found = parts[end - count : end]
+            if others > 0:
+                found.append((-others, OTHERS))
+            reasons = self._teller.reasons(points, popular, found, at)
+            picks.append(Pick(self._papers[at], points, relevance, self._trends[at], reasons, self._listed[at]))
+        ends = np.cumsum(number).tolist()
+        return [tuple(picks[end - many : end]) for end, many in zip(ends, number.tolist(), strict=True)]
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Picks hold no cycles, and looking for some in a hundred thousand of them takes as long as choosing them."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 _SAID = {"liked": "you liked it already", "saved": "you saved it already", "disliked": "you disliked it"}

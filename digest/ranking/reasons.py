@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import ChainMap
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from scipy import sparse
 
@@ -16,79 +18,84 @@ MOST_TERMS = 5
 LEAST_POINTS = 1e-9
 
 
-def reasons(
-    score: float,
-    popular: float,
-    parts: Sequence[tuple[Named, float]],
-    others: float,
-    place: int,
-    paper: Paper,
-    rows: sparse.csr_matrix,
-    catalogue: Catalogue,
-    vocabulary: Sequence[str],
-) -> tuple[Reason, ...]:
-    """The reasons of the candidate at `place` of `rows`, (candidates × terms); the weightiest first.
+class Teller:
+    """Tells reasons of the candidates `papers` with the term rows `rows`, (candidates × terms)."""
 
-    `popular` are the points that trending gave, `parts` the evidence of each interest and `others` that of other
-    readers: these divide the rest of the score among them, in proportion.
-    """
-    found = [(part, one) for one, part in parts if part > 0]
-    if others > 0:
-        found.append((others, OTHERS))
-    total = sum(part for part, _ in found)
-    points = (score - min(popular, score)) / total if total > 0 else 0.0
-    popular = min(popular, score) if points > 0 else score
-    room = MOST - (popular > LEAST_POINTS)
-    found.sort(key=lambda one: (-round(one[0], 9), one[1]))
-    kept = found if len(found) <= room else found[: room - 1]
-    if len(kept) == 1 < len(found) and kept[0][1] == OTHERS:
-        kept = found[1:2]  # a reader is told of an interest of their own
-    left = [one for one in found if one not in kept]
-    told = [_reason(one, points * part, place, paper, rows, catalogue, vocabulary) for part, one in kept if points]
-    if left and points:
-        told.append(Reason("more", str(len(left)), (), points * sum(part for part, _ in left)))
-    if popular > LEAST_POINTS:
-        told.append(Reason("trending", "", (), popular))
-    return tuple(sorted(told, key=lambda one: (one.kind == "more", -round(one.share, 9), one.kind, one.text)))
+    def __init__(
+        self, papers: Sequence[Paper], rows: sparse.csr_matrix, catalogue: Catalogue, vocabulary: Sequence[str]
+    ) -> None:
+        self._papers, self._rows, self._catalogue, self._vocabulary = papers, rows, catalogue, vocabulary
+        self._told: dict[tuple[Named, int], tuple[str, str, tuple[str, ...]]] = {}  # once for all readers
+        self._written: dict[int, dict[str, str]] = {}  # candidate → its terms as people write them, once picked
+        self._weights: dict[int, dict[int, float]] = {}  # candidate → its row of terms, once picked
+
+    def reasons(
+        self, score: float, popular: float, found: list[tuple[float, Named]], place: int
+    ) -> tuple[Reason, ...]:
+        """The reasons of the candidate at `place`, the weightiest first.
+
+        `popular` are the points that trending gave; the rest of the score is divided among what was found, as
+        (−evidence for, interest), in proportion.
+        """
+        found.sort()
+        total = -sum([part for part, _ in found])
+        points = (score - min(popular, score)) / total if total > 0 else 0.0
+        popular = min(popular, score) if points > 0 else score
+        room = MOST - (popular > LEAST_POINTS)
+        left = 0.0
+        kept = found if points else []
+        if len(found) > room and points:
+            kept = found[: room - 1]
+            if len(kept) == 1 and kept[0][1] == OTHERS:
+                kept = found[1:2]  # a reader is told of an interest of their own
+            left = total + sum([part for part, _ in kept])
+        told = [self._reason(one, -points * part, place) for part, one in kept]
+        if popular > LEAST_POINTS:
+            place = next((n for n, one in enumerate(told) if one.share < popular), len(told))
+            told.insert(place, Reason("trending", "", (), popular))
+        if left:
+            told.append(Reason("more", str(len(found) - len(kept)), (), points * left))
+        return tuple(told)
+
+    def _reason(self, one: Named, share: float, place: int) -> Reason:
+        told = self._told.get((one, place))
+        if told is None:
+            liked = self._catalogue.paper(one) if one.kind in PAPER_KINDS else None
+            told = self._told[one, place] = one.kind, liked.title if liked else one.text, self._terms(one, place)
+        return Reason(told[0], told[1], told[2], share)  # type: ignore[arg-type]
+
+    def _terms(self, one: Named, place: int) -> tuple[str, ...]:
+        """The words that matched, heaviest first. Of a pair and its words the pair is told."""
+        wanted = self._catalogue.weights(one)
+        if not wanted:
+            return ()
+        if place not in self._written:
+            self._written[place] = _written(self._papers[place])
+            row = slice(self._rows.indptr[place], self._rows.indptr[place + 1])
+            there = zip(self._rows.indices[row].tolist(), self._rows.data[row].tolist(), strict=True)
+            self._weights[place] = dict(there)
+        weights_there = self._weights[place]
+        fewer = wanted if len(wanted) < len(weights_there) else weights_there
+        both = [column for column in fewer if column in wanted and column in weights_there]
+        weights = {self._vocabulary[column]: wanted[column] * weights_there[column] for column in both}
+        if not weights:
+            return ()
+        written: Mapping[str, str] = self._written[place]
+        if one.kind == "phrase":
+            # Told as its reader spells it, but not with capitals that the paper does not have.
+            asked = _spelt(one.text)
+            same = {term for term in asked if asked[term].casefold() == written.get(term, "").casefold()}
+            written = ChainMap({term: asked[term] for term in asked if term not in same}, self._written[place])
+        covered = {word for term in weights if " " in term and term in written for word in term.split(" ")}
+        ranked = sorted(weights, key=lambda term: (-weights[term], term))
+        told = [written[term] for term in ranked if term in written and term not in covered]
+        return tuple(dict.fromkeys(told))[:MOST_TERMS]
 
 
-def _reason(
-    one: Named,
-    share: float,
-    place: int,
-    paper: Paper,
-    rows: sparse.csr_matrix,
-    catalogue: Catalogue,
-    vocabulary: Sequence[str],
-) -> Reason:
-    if (one, place) not in catalogue.told:
-        catalogue.told[one, place] = _terms(one, place, paper, rows, catalogue, vocabulary)
-    liked = catalogue.paper(one) if one.kind in PAPER_KINDS else None
-    return Reason(one.kind, liked.title if liked else one.text, catalogue.told[one, place], share)  # type: ignore[arg-type]
-
-
-def _terms(
-    one: Named, place: int, paper: Paper, rows: sparse.csr_matrix, catalogue: Catalogue, vocabulary: Sequence[str]
-) -> tuple[str, ...]:
-    """The words that matched, heaviest first. Of a pair and its words the pair is told."""
-    wanted = catalogue.weights(one)
-    if not wanted:
-        return ()
-    row = slice(rows.indptr[place], rows.indptr[place + 1])
-    there = zip(rows.indices[row].tolist(), rows.data[row].tolist(), strict=True)
-    weights = {vocabulary[column]: value * wanted[column] for column, value in there if column in wanted}
-    if place not in catalogue.written:
-        catalogue.written[place] = _written(paper)
-    written = catalogue.written[place]
-    if one.kind == "phrase":
-        # Told as its reader spells it, but not with capitals that the paper does not have.
-        asked = {term.folded: " ".join(term.written.split()) for term in terms(one.text)}
-        same = {term for term in asked if asked[term].casefold() == written.get(term, "").casefold()}
-        written = written | {term: asked[term] for term in asked if term not in same}
-    covered = {word for term in weights if " " in term and term in written for word in term.split(" ")}
-    ranked = sorted(weights, key=lambda term: (-weights[term], term))
-    told = [written[term] for term in ranked if term in written and term not in covered]
-    return tuple(dict.fromkeys(told))[:MOST_TERMS]
+@lru_cache(maxsize=10_000)
+def _spelt(text: str) -> dict[str, str]:
+    """Each term of a phrase as its reader writes it."""
+    return {term.folded: " ".join(term.written.split()) for term in terms(text)}
 
 
 def _written(paper: Paper) -> dict[str, str]:

@@ -18,11 +18,14 @@ PHRASE = 0.23
 # Whole papers: what readers of 1,929 papers went on to like has a likeness of 0.05 to 0.14 (the middle and the best
 # tenth) to three papers that they liked before, and the median candidate 0.004.
 PAPER = 0.12
+# n likes are divided by n to this power: a hundred of them say more than one, not a hundred times more. Chosen so
+# that a score means the same share of papers liked for three likes and for a library (docs/calibration.png).
+NUMBER = 0.55
 AUTHOR = 1.4  # a followed author alone gives a relevance of 0.86
 CATEGORY = 0.6  # a category is wide: alone it gives a relevance of 0.30
 AGAINST = 0.5  # a dislike counts half: it may push away a paper, but not the field that the reader asked for
 FAINT = 0.01  # a likeness of this size counts half, a smaller one less: many faint echoes are not a match
-OTHERS_SHARE = 0.6  # what other readers count beside a reader's own likes
+OTHERS_SHARE = 0.9  # what other readers count beside a reader's own likes
 RELATED = 0.15  # from this relevance on popularity counts in full
 OTHERS = Named("others", "")  # what readers with like likes say, beside a reader's own interests
 
@@ -60,31 +63,29 @@ def score(readers: Sequence[Asked], catalogue: Catalogue, trend: np.ndarray) -> 
         score     = 100 · ((1 − t) · relevance + t · trending · g)
 
     Evidence for is weight · l² / (l + FAINT) / PHRASE for a phrase of likeness l, weight · AUTHOR for an author,
-    weight · CATEGORY for a category, and weight · l / PAPER / √n for each of n liked papers; n disliked ones give
-    AGAINST times that against. It adds up before it is squared: a paper that meets two interests half-way is worth
-    as much as one that meets one of them.
+    weight · CATEGORY for a category, and weight · l / PAPER / n^NUMBER for each of n liked papers; n disliked ones
+    give AGAINST times that against. It adds up before it is squared: a paper that meets two interests half-way is
+    worth as much as one that meets one of them.
 
     Weights are relative to the largest of their kind, so that a clear match scores the same however many other
-    interests there are. Likes are divided by the square root of their number (of the sum of their weights, as they
-    fade): a hundred of them say more than one, not a hundred times more. What other readers say adds OTHERS_SHARE
-    of the spread of the evidence of a reader's own likes. g is 1 for what is related (relevance ≥ RELATED) and
-    falls to 0 with the relevance: who named interests does not get a paper merely because others read it. Above t =
-    1/2 popularity stands more and more on its own, and t = 1 is popularity alone. Without interests the score is
-    100 · trending.
+    interests there are; n is the sum of the weights of likes, as they fade. What other readers say adds
+    OTHERS_SHARE of the spread of the evidence of a reader's own likes. g is 1 for what is related (relevance ≥
+    RELATED) and falls to 0 with the relevance: who named interests does not get a paper merely because others read
+    it. Above t = 1/2 popularity stands more and more on its own, and t = 1 is popularity alone. Without interests
+    the score is 100 · trending.
     """
-    row_of: dict[Named, int] = {}
-    for reader in readers:
-        for one, _ in reader.interests:
-            row_of.setdefault(one, len(row_of))
-    named = list(row_of)
+    named, wanted, unwanted = _weights(readers)
     parts = np.zeros((max(len(named), 1), len(trend)))
     for row, one in enumerate(named):
-        parts[row] = _evidence(one.kind, catalogue.likeness(one))
-    wanted, unwanted = _weights(readers, row_of)
+        if one not in catalogue.evidence:
+            catalogue.evidence[one] = _evidence(one.kind, catalogue.likeness(one))
+        parts[row] = catalogue.evidence[one]
     above = np.clip(parts, 0.0, None)
     drawn: np.ndarray = wanted @ above
     # What is less than usual holds back a little, and is no reason.
-    evidence = drawn + wanted @ np.clip(parts, None, 0.0) - unwanted @ above
+    evidence = drawn + wanted @ np.clip(parts, None, 0.0)
+    if unwanted.nnz:
+        evidence -= unwanted @ above
     likes = [row for row, one in enumerate(named) if one.kind in ("liked", "saved")]
     others = _others(readers, wanted[:, likes], parts[likes])
     evidence += others
@@ -103,31 +104,31 @@ def score(readers: Sequence[Asked], catalogue: Catalogue, trend: np.ndarray) -> 
     return Scored(total, relevance, evidence, drawn, popular, named, above, wanted, np.clip(others, 0.0, None))
 
 
-def _weights(readers: Sequence[Asked], row_of: dict[Named, int]) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
-    """Relative weights of what is wanted and of what is not, (readers × interests) each."""
-    cells: list[tuple[list[int], list[int], list[float]]] = [([], [], []), ([], [], [])]
-    for reader, one in enumerate(readers):
-        largest: dict[str, float] = {}
-        total: dict[str, float] = {}
-        for named, weight in one.interests:
-            family = _FAMILY.get(named.kind, named.kind)
-            largest[family] = max(weight, largest.get(family, 0.0))
-            total[family] = total.get(family, 0.0) + weight
-        for named, weight in one.interests:
-            family = _FAMILY.get(named.kind, named.kind)
-            relative = weight / largest[family]
-            if family in ("liked", "disliked"):
-                relative /= (total[family] / largest[family]) ** 0.5
-            rows, columns, values = cells[family == "disliked"]
-            rows.append(reader)
-            columns.append(row_of[named])
-            values.append(relative)
+def _weights(readers: Sequence[Asked]) -> tuple[list[Named], sparse.csr_matrix, sparse.csr_matrix]:
+    """The interests of all; relative weights of what is wanted and of what is not, (readers × interests) each."""
+    every = [pair for reader in readers for pair in reader.interests]
+    row_of = {one: row for row, one in enumerate(dict.fromkeys([one for one, _ in every]))}
+    column = np.array([row_of[one] for one, _ in every], dtype=np.intp)
+    weight = np.array([weight for _, weight in every])
+    reader = np.repeat(np.arange(len(readers)), [len(one.interests) for one in readers])
+    family = np.array([_FAMILY[one.kind] for one in row_of], dtype=np.intp)[column] if every else column
+    group = reader * len(_FAMILY) + family
+    largest = np.zeros(len(readers) * len(_FAMILY))
+    np.maximum.at(largest, group, weight)
+    relative = weight / largest[group]
+    total = np.bincount(group, relative, minlength=len(largest))
+    relative = np.where(family >= _LIKED, relative / total[group] ** NUMBER, relative)
     shape = (len(readers), max(len(row_of), 1))
-    made = [sparse.csr_matrix((values, (rows, columns)), shape=shape) for rows, columns, values in cells]
-    return made[0], made[1]
+    bad = family == _DISLIKED
+    wanted, unwanted = (
+        sparse.csr_matrix((relative[mine], (reader[mine], column[mine])), shape=shape) for mine in (~bad, bad)
+    )
+    return list(row_of), wanted, unwanted
 
 
-_FAMILY = {"saved": "liked"}  # their weights are relative to each other's
+# The weights of one family are relative to each other's; from _LIKED on they are divided among their number.
+_LIKED, _DISLIKED = 3, 4
+_FAMILY = {"phrase": 0, "author": 1, "category": 2, "liked": _LIKED, "saved": _LIKED, "disliked": _DISLIKED}
 
 
 def _evidence(kind: InterestKind, likeness: np.ndarray) -> np.ndarray:

@@ -29,10 +29,13 @@ def shelf_of(scores: np.ndarray, allowed: np.ndarray, room: int) -> tuple[np.nda
 
     `scores` and the mask `allowed` are (readers × candidates), in the order that breaks ties.
     """
-    open_ = np.where(allowed, scores, -1.0)
+    number = scores.shape[1]
     most = min(LOOK_AHEAD * room, int(allowed.sum(axis=1).max(initial=0)))
-    places = np.argsort(-open_, axis=1, kind="stable")[:, :most]
-    return places, np.take_along_axis(open_, places, axis=1)
+    # Score and place in one whole number, so that the best are found without sorting all; scores have six decimals.
+    packed = np.where(allowed, np.rint(scores * 1e6).astype(np.int64) + 1, 0) * number + np.arange(number)[::-1]
+    best = -np.sort(np.partition(-packed, max(most - 1, 0), axis=1)[:, :most], axis=1)
+    places = number - 1 - best % max(number, 1)
+    return places, np.where(best >= number, np.take_along_axis(scores, places, axis=1), -1.0)
 
 
 def select(
@@ -48,9 +51,9 @@ def select(
     pick is always the best score. `alike(places)` gives those candidates' cosines with each, (places × candidates).
     """
     readers, most = shelf.places.shape
-    picked: list[list[tuple[int, float]]] = [[] for _ in range(readers)]
     if not most:
-        return picked
+        return [[] for _ in range(readers)]
+    picked: list[list[tuple[int, int, float]]] = [[] for _ in range(readers)]  # (column of the shelf, place, near)
     whole = shelf.parts.sum(axis=2, keepdims=True)
     share = np.divide(shelf.parts, whole, out=np.zeros_like(shelf.parts), where=whole > 0)
     unclaimed = whole[:, :, 0] <= 0  # popular alone: it takes no interest's turn
@@ -70,20 +73,21 @@ def select(
         worth = (1 - v) * shelf.scores[active] / 100 * np.clip(turn, 1e-9, None) ** exponent[active]
         gain = np.where(free[active], np.round(worth - v * redundancy[active], 9), -np.inf)
         best = np.argmax(gain, axis=1) if step else np.zeros(len(active), dtype=np.intp)
-        places = shelf.places[active, best]
-        for reader, place, near in zip(active, places, redundancy[active, best], strict=True):
-            picked[reader].append((int(place), float(near)))
+        places, nearest = shelf.places[active, best], redundancy[active, best]
+        chosen = zip(active.tolist(), best.tolist(), places.tolist(), nearest.tolist(), strict=True)
+        for reader, column, place, near in chosen:
+            picked[reader].append((column, place, near))
         free[active, best] = False
         had[active] += share[active, best]
         if step + 1 < room.max() and variety.any():
             near = np.take_along_axis(alike(places), shelf.places[active], axis=1)
             redundancy[active] = np.maximum(redundancy[active], near)
-    rank = [{int(place): order for order, place in enumerate(row)} for row in shelf.places]
-    return [sorted(mine, key=lambda one: order[one[0]]) for mine, order in zip(picked, rank, strict=True)]
+    return [[(place, near) for _, place, near in sorted(mine)] for mine in picked]
 
 
 class Muted:
-    """Which candidates speak of what a reader does not want to read of: whole words, in any case or number."""
+    """Which candidates speak of what a reader does not want to read of: whole words, in any case or number, or the
+    beginnings of words."""
 
     def __init__(self, papers: Sequence[Paper]) -> None:
         # Words of the title do not run on into the abstract.
@@ -94,7 +98,10 @@ class Muted:
     def by(self, term: str) -> np.ndarray:
         """A mask, (candidates,)."""
         if term not in self._known:
+            # "robot*" is every word that starts so.
             sought, texts = _joined(term), self._texts
+            if term.endswith("*"):
+                sought = sought.rstrip(" ")
             if not sought.strip():
                 # No word, but an emoji can be seen; a full stop would mute every paper.
                 sought, texts = "".join(c for c in term if unicodedata.category(c) == "So"), self._signs

@@ -53,6 +53,13 @@ def test_the_ranking_is_measured_beside_plain_tfidf(empty: Digest, folder: Path)
         assert f"{one['ndcg@10']['mean']:.3f} [{one['ndcg@10']['low']:.3f}" in answer.out
 
 
+def test_many_readers_are_heard_by_each_other(empty: Digest) -> None:
+    many = write(empty.home / "many", invented(readers=150, papers=300))
+    results = empty("evaluate", many, "--json").json["results"]
+    assert [one["ranker"] for one in results] == ["plain", "ours", "others"]
+    assert results[2]["ndcg@10"]["mean"] != results[1]["ndcg@10"]["mean"]
+
+
 def test_the_same_folder_in_another_order_gives_the_same(empty: Digest, folder: Path) -> None:
     def figures(where: Path) -> list[object]:
         answer = empty("evaluate", where, "--by", "likes:3", "--by", "titles:3", "--json").json

@@ -91,3 +91,30 @@ def test_who_is_not_known_and_what_is_not_there(digest: Digest) -> None:
     digest.profile("alice")
     digest("profiles", "apply")
     assert "Did you mean alice?" in digest("like", "alise", TOOLS, code=6).err
+
+
+def test_what_a_reader_said_changes_the_next_letter(alice: Digest) -> None:
+    alice.profile("bela", "papers = 2\nfloor = 1")
+    alice("profiles", "apply")
+    before = alice("preview", "bela", "--day", DAY, "--text").out
+    assert "Because you" not in before
+    alice("like", "bela", SPEECH)
+    explained = alice("preview", "bela", "--day", DAY, "--explain", "--json").json["candidates"]
+    assert {one["why"] for one in explained if one["title"] == SPEECH} == {"you liked it already"}
+    alice("dislike", "bela", SPEECH)
+    explained = alice("preview", "bela", "--day", DAY, "--explain", "--json").json["candidates"]
+    assert {one["why"] for one in explained if one["title"] == SPEECH} == {"you disliked it"}
+
+
+def test_an_imported_library_chooses_the_letter(alice: Digest) -> None:
+    alice.profile("bela", "papers = 1\nfloor = 1\ntrending = 0")
+    alice("profiles", "apply")
+    refs = alice.home / "refs.bib"
+    refs.write_text(
+        "@article{a, title={Enzymes that fold at high temperature}, abstract={We design proteins and measure how "
+        "enzymes keep their shape when heated.}}"
+    )
+    alice("profiles", "import", "bela", refs)
+    letter = " ".join(alice("preview", "bela", "--day", DAY, "--text").out.split())
+    assert PROTEINS in letter
+    assert "Because you liked “Enzymes that fold at high temperature”" in letter

@@ -54,7 +54,8 @@ class Bert:
             )
             between, after = norm(f"{at}.attention.output"), norm(f"{at}.output")
             self._layers.append((joined, out, between, wide, narrow, after))
-        self.vector([0])  # weights that do not fit together say so at once
+        if not np.isfinite(self.vector([0])).all():  # weights that do not fit together say so at once, too
+            raise ValueError("its weights are no numbers to reckon with")
 
     @property
     def longest(self) -> int:
@@ -67,7 +68,9 @@ class Bert:
         return len(self._tokens)
 
     def vector(self, tokens: Sequence[int]) -> np.ndarray:
-        """(width,), float32, of length one. Raises `IndexError` for a token that the model does not know."""
+        """(width,), float32, of length one; zero without tokens. Raises `IndexError` for an unknown token."""
+        if not tokens:
+            return np.zeros(self.width, np.float32)
         rows = self._tokens[list(tokens)] + self._places[: len(tokens)] + self._kind
         rows = self._normed(rows, self._norm)
         for joined, out, between, wide, narrow, after in self._layers:

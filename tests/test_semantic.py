@@ -15,65 +15,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import Whitespace
+from tiny_model import SETTINGS, WIDTH, write_model
 
 from digest import config, semantic
 from digest.errors import ExtraMissing, FileInvalid
 from digest.ranking.bert import Bert
 from digest.semantic import Embedder, embedder
 
-WORDS = ["[PAD]", "[UNK]", "a", "robot", "chooses", "its", "hammer", "rain", "in", "six", "hours"]
-WIDTH, WIDE, LAYERS = 8, 16, 2
-SETTINGS = {
-    "model_type": "bert",
-    "hidden_act": "gelu",
-    "hidden_size": WIDTH,
-    "num_attention_heads": 2,
-    "num_hidden_layers": LAYERS,
-    "layer_norm_eps": 1e-12,
-}
 TEXTS = ["a robot chooses its hammer", "rain in six hours", "rain", "its robot " * 40]
-
-
-def weights(seed: int = 0) -> dict[str, np.ndarray]:
-    dice = np.random.default_rng(seed)
-    found: dict[str, np.ndarray] = {}
-
-    def add(name: str, *shape: int) -> None:
-        found[name] = dice.normal(size=shape).astype(np.float32)
-
-    def norm(name: str) -> None:
-        found[f"{name}.LayerNorm.weight"], found[f"{name}.LayerNorm.bias"] = (
-            np.ones(WIDTH, np.float32),
-            np.zeros(WIDTH, np.float32),
-        )
-
-    for name, number in (("word", len(WORDS)), ("position", 32), ("token_type", 2)):
-        add(f"embeddings.{name}_embeddings.weight", number, WIDTH)
-    norm("embeddings")
-    for layer in (f"encoder.layer.{number}" for number in range(LAYERS)):
-        parts = {f"attention.self.{name}": (WIDTH, WIDTH) for name in ("query", "key", "value")}
-        parts |= {"attention.output.dense": (WIDTH, WIDTH)}
-        parts |= {"intermediate.dense": (WIDE, WIDTH), "output.dense": (WIDTH, WIDE)}
-        for part, (out, into) in parts.items():
-            add(f"{layer}.{part}.weight", out, into)
-            add(f"{layer}.{part}.bias", out)
-        norm(f"{layer}.attention.output")
-        norm(f"{layer}.output")
-    return found
-
-
-def write_model(folder: Path, seed: int = 0) -> Path:
-    folder.mkdir(parents=True)
-    save_file(weights(seed), folder / "model.safetensors")
-    (folder / "config.json").write_text(json.dumps(SETTINGS), "utf-8")
-    tokenizer = Tokenizer(WordLevel({word: n for n, word in enumerate(WORDS)}, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = Whitespace()
-    tokenizer.save(str(folder / "tokenizer.json"))
-    return folder
 
 
 @pytest.fixture

@@ -58,7 +58,6 @@ PARTS: dict[str, tuple[Any, str, object]] = {
     "word vectors": (topics, "COMPANY_FROM", 10**9),
     "feedback from the corpus": (space.Space, "completed", _as_asked),
     "the bound on what is less than usual": (interests, "LEAST", -1.0),
-    "faint likeness held back": (score, "FAINT", 0.0),
     "what other readers say": (score, "OTHERS_SHARE", 0.0),
 }
 

@@ -23,7 +23,7 @@ from digest.ranking.topics import on_grid, unit
 
 FEWEST_READERS = 100  # with FEWEST_LIKES likes or more; below, nothing is learned
 FEWEST_LIKES = 3
-LIKED_BY = 3
+LIKED_BY = 2
 FACTORS = 64
 CONFIDENCE = 40.0  # how much surer a like is than its absence
 SHRINK = 1.0  # ALS's regularisation

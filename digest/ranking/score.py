@@ -14,7 +14,7 @@ from digest.ranking.interests import Catalogue, Named
 # Likeness that makes one interest alone a clear match: relevance 0.63. On three real pages a phrase of one or two
 # words has a likeness of 0.15 to 0.36 to the one or two papers that are most about it, of 0.04 to 0.13 to most of
 # those that mention one of its words, and of 0.04 to 0.10 to the nearest of the others.
-PHRASE = 0.23
+PHRASE = 0.25
 # Whole papers: what readers of 1,929 papers went on to like has a likeness of 0.05 to 0.14 (the middle and the best
 # tenth) to three papers that they liked before, and the median candidate 0.004.
 PAPER = 0.12
@@ -24,7 +24,6 @@ NUMBER = 0.55
 AUTHOR = 1.4  # a followed author alone gives a relevance of 0.86
 CATEGORY = 0.6  # a category is wide: alone it gives a relevance of 0.30
 AGAINST = 0.5  # a dislike counts half: it may push away a paper, but not the field that the reader asked for
-FAINT = 0.01  # a likeness of this size counts half, a smaller one less: many faint echoes are not a match
 OTHERS_SHARE = 0.9  # what other readers count beside a reader's own likes
 RELATED = 0.15  # from this relevance on popularity counts in full
 OTHERS = Named("others", "")  # what readers with like likes say, beside a reader's own interests
@@ -62,7 +61,7 @@ def score(readers: Sequence[Asked], catalogue: Catalogue, trend: np.ndarray) -> 
         relevance = 1 − exp(−max(0, Σ evidence for − Σ evidence against)²)
         score     = 100 · ((1 − t) · relevance + t · trending · g)
 
-    Evidence for is weight · l² / (l + FAINT) / PHRASE for a phrase of likeness l, weight · AUTHOR for an author,
+    Evidence for is weight · l / PHRASE for a phrase of likeness l, weight · AUTHOR for an author,
     weight · CATEGORY for a category, and weight · l / PAPER / n^NUMBER for each of n liked papers; n disliked ones
     give AGAINST times that against. It adds up before it is squared: a paper that meets two interests half-way is
     worth as much as one that meets one of them.
@@ -78,7 +77,7 @@ def score(readers: Sequence[Asked], catalogue: Catalogue, trend: np.ndarray) -> 
     parts = np.zeros((max(len(named), 1), len(trend)))
     for row, one in enumerate(named):
         if one not in catalogue.evidence:
-            catalogue.evidence[one] = _evidence(one.kind, catalogue.likeness(one))
+            catalogue.evidence[one] = _worth(one.kind) * catalogue.likeness(one)
         parts[row] = catalogue.evidence[one]
     above = np.clip(parts, 0.0, None)
     drawn: np.ndarray = wanted @ above
@@ -131,15 +130,12 @@ _LIKED, _DISLIKED = 3, 4
 _FAMILY = {"phrase": 0, "author": 1, "category": 2, "liked": _LIKED, "saved": _LIKED, "disliked": _DISLIKED}
 
 
-def _evidence(kind: InterestKind, likeness: np.ndarray) -> np.ndarray:
-    """What one interest of a kind says of each candidate at full weight, (candidates,)."""
-    if kind == "phrase":
-        return np.where(likeness > 0, np.square(likeness) / (np.abs(likeness) + FAINT), likeness) / PHRASE
-    if kind == "author":
-        return likeness * AUTHOR
-    if kind == "category":
-        return likeness * CATEGORY
-    return likeness * ((AGAINST if kind == "disliked" else 1.0) / PAPER)
+def _worth(kind: InterestKind) -> float:
+    """What one interest of a kind says of a candidate at full weight and a likeness of 1."""
+    likes = 1 / PAPER
+    return {"phrase": 1 / PHRASE, "author": AUTHOR, "category": CATEGORY, "disliked": AGAINST * likes}.get(
+        kind, likes
+    )
 
 
 def _others(readers: Sequence[Asked], weights: sparse.csr_matrix, parts: np.ndarray) -> np.ndarray:

@@ -17,9 +17,8 @@ FLOORS: dict[str, int] = {
     # adapters
     **dict.fromkeys(("store", "delivery", "migrations", "semantic"), 2),
     # the day
-    **dict.fromkeys(
-        ("ingest", "roster", "edition", "pool", "courier", "run", "verdicts", "libraries", "evaluation"), 3
-    ),
+    **dict.fromkeys(("ingest", "roster", "pool", "edition", "courier", "run"), 3),
+    **dict.fromkeys(("verdicts", "libraries", "suggestions", "evaluation"), 3),
     # doors
     **dict.fromkeys(("cli", "service"), 4),
 }

@@ -14,6 +14,7 @@ def register() -> None:
     from digest.cli import pages  # noqa: F401  isort: skip
     from digest.cli import profiles  # noqa: F401  isort: skip
     from digest.cli import libraries  # noqa: F401  isort: skip
+    from digest.cli import suggestions  # noqa: F401  isort: skip
     from digest.cli import preview  # noqa: F401  isort: skip
     from digest.cli import verdicts  # noqa: F401  isort: skip
     from digest.cli import run  # noqa: F401  isort: skip

@@ -27,6 +27,7 @@ from rich.text import Text
 from digest import __version__, config, tomlfile
 from digest.config import Config
 from digest.errors import CannotWrite, DigestError, FileInvalid, Problem, UnknownSubscriber
+from digest.letters.subject import main_reason
 from digest.model import Letter, Reason, Subscriber
 from digest.store import subscribers
 from digest.store.opening import Store, open_store
@@ -250,11 +251,8 @@ def gist(letter: Letter) -> str:
 
 def reason_words(letter: Letter, place: int = 0) -> str:
     """The weightiest reason of a pick, in a few words."""
-    reasons = sorted(letter.picks[place].reasons, key=lambda reason: -reason.share)
-    if not reasons:
-        return ""
-    first = reasons[0]
-    return words_of(first)
+    first = main_reason(letter.picks[place])
+    return words_of(first) if first else ""
 
 
 def words_of(reason: Reason) -> str:

@@ -66,7 +66,7 @@ def import_library(
     """
     config = load_config()
     with opened(config, create=False) as store:
-        reader = _reader(config, store, name)
+        reader = reader_of(config, store, name)
         if remove:
             _tell_removed(reader, libraries.remove(store, reader, files, dry_run=dry_run), dry_run, json)
             return
@@ -81,7 +81,8 @@ def import_library(
         raise typer.Exit(1)
 
 
-def _reader(config: Config, store: Store, name: str) -> Subscriber:
+def reader_of(config: Config, store: Store, name: str) -> Subscriber:
+    """By handle or address. Raises `UnknownSubscriber`, which tells of a profile file that is not applied yet."""
     try:
         return find_subscriber(store, name)
     except UnknownSubscriber:

@@ -286,7 +286,7 @@ def _authors(authors: Sequence[str]) -> str:
 
 
 def _whys(pick: Pick, slot: date) -> tuple[WhyView, ...]:
-    ranked = sorted(pick.reasons, key=lambda reason: -reason.share)
+    ranked = sorted(pick.reasons, key=lambda reason: (reason.kind == "more", -reason.share))
     # Popularity has a small part in nearly every pick; it is worth a line only where it decided. Nor is an interest
     # that brought a point or two a reason that a reader would believe.
     told = [
@@ -309,7 +309,7 @@ def _why(reason: Reason, listed: date | None, slot: date) -> WhyView:
     if reason.kind == "others":
         return WhyView("Readers who like what you like would like it")
     if reason.kind == "more":
-        return WhyView(f"And {count(int(reason.text), 'other interest')} of yours")
+        return WhyView(f"And {reason.text} more of what you follow or like")
     terms = [term for term in map(clean_words, reason.terms[:TERMS_SHOWN]) if term]
     # “tool use”: tool, use — says nothing twice.
     repeated = set(" ".join(terms).casefold().split()) == set(re.findall(r"\w+", words.casefold()))

@@ -68,8 +68,8 @@ def preheader(picks: Sequence[Pick]) -> str:
 
 
 def main_reason(pick: Pick) -> Reason | None:
-    """The reason that paid most for a pick; the first of equals."""
-    return max(pick.reasons, key=lambda reason: reason.share, default=None)
+    """The reason that paid most for a pick, of those with a name; the first of equals."""
+    return max(pick.reasons, key=lambda reason: (reason.kind != "more", reason.share), default=None)
 
 
 def short_day(day: date) -> str:

@@ -17,12 +17,13 @@ from digest.ranking.interests import PAPER_KINDS, Catalogue
 from digest.ranking.others import Others
 from digest.ranking.reasons import Teller
 from digest.ranking.score import OTHERS, Asked, Scored, score
-from digest.ranking.select import Muted, Shelf, select, shelf_of
+from digest.ranking.select import LOOK_AHEAD, Muted, Shelf, select, shelf_of
 from digest.ranking.space import Space
 from digest.ranking.trending import trending
 
 HALF_LIFE_DAYS = 365.0  # in which a like or dislike with a date fades to one half
-BLOCK = 256  # readers at a time
+BLOCK = 256  # readers at a time ...
+CELLS = 4_000_000  # ... or fewer, so that readers × shelf × interests stays below
 ALIKE = 0.12  # papers whose cosine is above this are seen to be alike
 
 
@@ -113,9 +114,13 @@ class Ranker:
             return [() for _ in readers]
         asked = self.learn(readers)
         found: list[tuple[Pick, ...]] = []
+        # A reader with many interests and much room takes many cells: then fewer readers at a time.
+        most = max((len(one.interests) for one in asked), default=0) + 1
+        shelf = LOOK_AHEAD * max((reader.profile.papers for reader in readers), default=1)
+        step = max(1, min(BLOCK, CELLS // (most * max(shelf, 1))))
         with _uncollected():
-            for start in range(0, len(readers), BLOCK):
-                some, block = readers[start : start + BLOCK], asked[start : start + BLOCK]
+            for start in range(0, len(readers), step):
+                some, block = readers[start : start + step], asked[start : start + step]
                 scored = score(block, self._catalogue, self._trend)
                 out = [self._kept_out(*one) for one in zip(some, block, strict=True)]
                 picked = self._select(scored, some, block, out)

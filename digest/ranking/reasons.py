@@ -15,6 +15,7 @@ from digest.ranking.terms import terms
 
 MOST = 3  # reasons of one pick; where there are more, the last one sums up the rest and tells how many they are
 MOST_TERMS = 5
+TOLD_FROM = 0.4  # of the heaviest term's part
 LEAST_POINTS = 1e-9
 
 
@@ -88,6 +89,9 @@ class Teller:
             written = ChainMap({term: asked[term] for term in asked if term not in same}, self._written[place])
         covered = {word for term in weights if " " in term and term in written for word in term.split(" ")}
         ranked = sorted(weights, key=lambda term: (-weights[term], term))
+        if one.kind != "phrase":
+            # Two abstracts share many a word by chance; what is told of them is what brought them together.
+            ranked = [term for term in ranked if weights[term] >= TOLD_FROM * weights[ranked[0]]]
         told = [written[term] for term in ranked if term in written and term not in covered]
         return tuple(dict.fromkeys(told))[:MOST_TERMS]
 

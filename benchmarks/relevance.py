@@ -2,7 +2,8 @@
 
     make bench-relevance READERS=../shared/ranking     (a folder with bench.py, its protocol, and its data)
 
-Every ranker sees the same profiles in the same run; "others" is ours with what other readers like. Printed: the
+Every ranker sees the same profiles in the same run; "others" is ours with what other readers like, "semantic" ours
+with the model of sentences that --semantic names as config.toml does (only for papers with abstracts). Printed: the
 mean NDCG@10 and recall@100 and their ratio to plain TF-IDF, with 95 % bootstrap intervals over readers, and the
 time.
 """
@@ -10,6 +11,7 @@ time.
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,7 +22,9 @@ import numpy as np
 
 from benchmarks.common import setup
 from benchmarks.readers import KINDS, SPLITS, as_task, known, load_bench
-from digest.ranking.evaluate import Fit, ours, svm_per_reader, with_others
+from digest import semantic
+from digest.config import Config, RankingConfig
+from digest.ranking.evaluate import Fit, ours, svm_per_reader, with_model, with_others
 
 
 def main() -> None:
@@ -29,7 +33,10 @@ def main() -> None:
     arguments.add_argument("--split", choices=tuple(SPLITS), default="all")
     arguments.add_argument("--data", choices=tuple(KINDS), action="append")
     arguments.add_argument("--svm", action="store_true", help="also a linear SVM for each reader (minutes)")
+    arguments.add_argument("--semantic", default="", metavar="MODEL", help="also ours with this model (minutes)")
     wanted = arguments.parse_args()
+    config = Config(ranking=RankingConfig(semantic=wanted.semantic))
+    embed = semantic.embedder(config, Path(tempfile.gettempdir()) / "digest-relevance")
     bench = load_bench(wanted.readers)
     print(setup())
     for data in wanted.data or KINDS:
@@ -40,10 +47,14 @@ def main() -> None:
         number = task.train.shape[1]
         print(f"\n{data}: {number} papers, {len(task.candidates)} candidates; space fitted in {took:.1f} s")
         print(
-            f"{'profile':<10}{'ranker':<8}{'NDCG@10':>9}{'ratio to plain':>24}"
+            f"{'profile':<10}{'ranker':<9}{'NDCG@10':>9}{'ratio to plain':>24}"
             f"{'recall@100':>12}{'ratio':>22}{'time':>9}"
         )
         rankers: list[tuple[str, Callable[..., Any]]] = [("plain", bench.plain_tfidf), ("ours", rank)]
+        if embed and task.has_text:
+            start = time.perf_counter()
+            rankers.append(("semantic", _bench_ranker(with_model(embed), task)))
+            print(f"with the model fitted in {time.perf_counter() - start:.1f} s")
         for_likes = [("others", _bench_ranker(with_others, task))]
         for_likes += [("svm", _bench_ranker(svm_per_reader, task))] if wanted.svm else []
         for kind in KINDS[data]:
@@ -55,7 +66,7 @@ def main() -> None:
                     f"{found[metric].mean():>{width}.4f}{_ratio(bench, found, base, metric):>{right}}"
                     for metric, width, right in (("ndcg@10", 9, 24), ("recall@100", 12, 22))
                 ]
-                print(f"{kind:<10}{name:<8}{''.join(cells)}{seconds:>8.1f}s", flush=True)
+                print(f"{kind:<10}{name:<9}{''.join(cells)}{seconds:>8.1f}s", flush=True)
 
 
 def _bench_ranker(fit: Fit, task: Any) -> Callable[..., np.ndarray]:

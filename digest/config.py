@@ -147,6 +147,10 @@ class SmtpConfig(Section):
         return self
 
 
+class RankingConfig(Section):
+    semantic: OneLine = ""  # a folder with a model of sentences, or the package that has one; "" is none
+
+
 class DeliveryConfig(Section):
     kind: Literal["maildir", "smtp"] = "maildir"
     maildir: str = "mail"
@@ -161,6 +165,7 @@ class Config(Section):
     letter: LetterConfig = LetterConfig()
     store: StoreConfig = StoreConfig()
     edition: EditionConfig = EditionConfig()
+    ranking: RankingConfig = RankingConfig()
     delivery: DeliveryConfig = DeliveryConfig()
     serve: ServeConfig = ServeConfig()
     _home: Path = PrivateAttr(default_factory=Path)

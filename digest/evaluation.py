@@ -20,7 +20,13 @@ from digest.store.opening import Store
 
 PAPERS, LIKES, READERS = "papers.jsonl", "likes.jsonl", "readers.jsonl"
 COLOURS = {"ours": "#1d4f91", "others": "#3a7d44", "svm": "#7d838a"}
-NAMES = {"ours": "Digest", "others": "with other readers", "svm": "linear SVM", "plain": "plain TF-IDF"}
+NAMES = {
+    "ours": "Digest",
+    "others": "with other readers",
+    "semantic": "with the model",
+    "svm": "linear SVM",
+    "plain": "plain TF-IDF",
+}
 LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 INK, FAINT = "#24292f", "#c3c8ce"
 

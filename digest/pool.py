@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
@@ -15,7 +15,7 @@ import scipy
 import sklearn
 import sqlalchemy as sa
 
-from digest import ranking
+from digest import ranking, semantic
 from digest.config import Config
 from digest.model import Feedback, Listing, Paper
 from digest.ranking.others import FEWEST_READERS, Others
@@ -49,6 +49,7 @@ class Pool:
 
     def __init__(self, store: Store, config: Config) -> None:
         self._store, self._config = store, config
+        self._embed = semantic.embedder(config)
         self._folder = config.path(CACHE)
         self._open: dict[date, Edition] = {}
         self._spaces: dict[str, Space] = {}
@@ -64,7 +65,8 @@ class Pool:
             said = feedback.everyone(connection)
         chosen = fitted(first)
         base = in_order([paper for paper in corpus if paper.id in chosen])
-        shape = _digest(_code(), *((paper.keys, paper.title, paper.abstract) for paper in base))
+        model = self._embed.name if self._embed else ""
+        shape = _digest(_code(), model, *((paper.keys, paper.title, paper.abstract) for paper in base))
         likes = _likes(said, base)
         heard = _digest(shape, *sorted(map(sorted, likes.values())))
         half_life = self._config.edition.half_life_days
@@ -111,9 +113,10 @@ class Pool:
 
     def _space(self, name: str, corpus: Sequence[Paper]) -> Space:
         if name not in self._spaces:
-            found = _restored(Space, arrays.load(self._folder, "space", name))
+            kept = arrays.load(self._folder, "space", name)
+            found = _restored(kept, lambda one: Space.from_arrays(one, self._embed))
             if found is None:
-                found = Space(corpus)
+                found = Space(corpus, self._embed)
                 if len(corpus) > FITTED_WHOLE:
                     arrays.save(self._folder, "space", name, found.to_arrays())
             self._spaces = {name: found}
@@ -122,7 +125,7 @@ class Pool:
     def _others(self, name: str, likes: Mapping[int, Sequence[int]], space: Space) -> Others | None:
         if len(likes) < FEWEST_READERS:
             return None
-        found = _restored(Others, arrays.load(self._folder, "others", name))
+        found = _restored(arrays.load(self._folder, "others", name), Others.from_arrays)
         if found is None:
             found = Others.learn(likes, space.corpus)
             if found is not None:
@@ -161,9 +164,11 @@ def _likes(said: Sequence[tuple[int, Feedback]], corpus: Sequence[Paper]) -> dic
     return found
 
 
-def _restored(kind: type[Fitted], found: dict[str, numpy.ndarray] | None) -> Fitted | None:
+def _restored(
+    found: dict[str, numpy.ndarray] | None, made: Callable[[Mapping[str, numpy.ndarray]], Fitted]
+) -> Fitted | None:
     try:
-        return None if found is None else kind.from_arrays(found)
+        return None if found is None else made(found)
     except (KeyError, ValueError):
         return None
 

@@ -10,11 +10,12 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from digest import evaluation
+from digest import evaluation, semantic
 from digest.cli.common import Json, app, here, load_config, note, opened, row, say, say_json, show, table
 from digest.errors import Problem, UserFileError
 from digest.letters.subject import count
 from digest.ranking import tasks
+from digest.ranking.embedding import Embed
 from digest.ranking.evaluate import (
     CUTS,
     FEWEST,
@@ -30,6 +31,7 @@ from digest.ranking.evaluate import (
     parse_kind,
     plain_tfidf,
     svm_per_reader,
+    with_model,
     with_others,
 )
 from digest.ranking.others import enough
@@ -88,11 +90,14 @@ def evaluate_ranking(
     if picture:
         evaluation.require_pictures()
     problems: list[Problem] = []
+    embed: Embed | None = None
     if folder:
         data = evaluation.read(folder)
         task, problems = tasks.split(data.papers, data.likes, data.phrases), data.problems
     else:
-        with opened(load_config(), create=False) as store:
+        settings = load_config()
+        embed = semantic.embedder(settings)
+        with opened(settings, create=False) as store:
             task = evaluation.stored(store)
     if not json or len(task.known) < FEWEST:
         _tell_problems(problems)
@@ -103,6 +108,8 @@ def evaluate_ranking(
     rankers: dict[str, Fit] = {BASE: plain_tfidf, "ours": ours}
     if enough(dict(enumerate(task.likes))):
         rankers["others"] = with_others
+    if embed:
+        rankers["semantic"] = with_model(embed)
     if svm:
         rankers["svm"] = svm_per_reader
     results = evaluate(task, kinds, rankers) if kinds else []

@@ -20,6 +20,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.svm import LinearSVC
 
 from digest.model import Interest, Paper, Profile
+from digest.ranking.embedding import Embed
 from digest.ranking.interests import Catalogue, Named, wanted
 from digest.ranking.others import Others
 from digest.ranking.score import Asked, Scored, score
@@ -168,12 +169,19 @@ def with_others(task: Task) -> Rank:
     return _letter(task, lambda found: found.evidence, heard=True)
 
 
-def _letter(task: Task, part: Callable[[Scored], np.ndarray], *, heard: bool = False) -> Rank:
+def with_model(embed: Embed) -> Fit:
+    """Ours with what a model of sentences says: see `digest.ranking.embedding`."""
+    return lambda task: _letter(task, lambda found: found.evidence, embed=embed)
+
+
+def _letter(
+    task: Task, part: Callable[[Scored], np.ndarray], *, heard: bool = False, embed: Embed | None = None
+) -> Rank:
     """The only place here that knows how the ranking is called. The space is fitted on every paper, as it is in an
     installation: the candidates' words are known, who likes them is not."""
     # Keys of our own: a like is a row, whatever keys papers have in common.
     papers = [replace(paper, keys=(f"row:{row}",), id=row + 1) for row, paper in enumerate(task.papers)]
-    space = Space(papers)
+    space = Space(papers, embed)
     others = Others.learn(dict(enumerate(task.likes)), space.corpus) if heard else None
     candidates, vectors = [papers[row] for row in task.candidates], space.corpus.take(list(task.candidates))
     factors = others.of_papers(vectors).T if others else None

@@ -19,6 +19,10 @@ from digest.sources.identity import paper_key, title_key
 # The share of the topics in likeness, where there are any. A few words need them more than a whole paper does; a
 # sentence or a title needs them most, as no paper has all of its words.
 TOPICS_OF_PAPER, TOPICS_OF_PHRASE, TOPICS_OF_SENTENCE = 0.57, 0.75, 0.9
+# A model's view of the text is part of the topics. Beside it less is left to the words: so much of their share; and
+# where it stands for topics that a small store does not have, it has this share.
+BESIDE_VIEW, VIEW_ALONE = 0.6, 0.5
+SPREAD_OF_WORDS = 0.022  # the spread that a phrase's words usually have, for one without a word that is known
 SENTENCE = 3  # words; more of them make a sentence
 LEAST_WEIGHT = 1e-6  # what was said long ago is faint, not nothing
 LEAST = -0.02  # less likely than usual is a weak sign, never a veto
@@ -169,12 +173,18 @@ class Catalogue:
             # Exact sums, so neither their order nor their company shows: see `Topics.placed`.
             topics, usual_topics = placed @ self._topics, placed @ self._sample_topics
             spread = usual_topics.std(axis=1, keepdims=True) if placed.size else np.zeros((len(some), 1))
-            scale = np.divide(
-                usual.std(axis=1, keepdims=True), spread, out=np.zeros_like(spread), where=spread > 1e-9
-            )
+            of_words = usual.std(axis=1, keepdims=True)
+            if self._space.view:  # which knows words that no stored paper has
+                of_words = np.where(of_words > 0, of_words, SPREAD_OF_WORDS)
+            scale = np.divide(of_words, spread, out=np.zeros_like(spread), where=spread > 1e-9)
             beyond = scale * (topics - self._space.trust * usual_topics.mean(axis=1, keepdims=True))
             share = np.array([_share_of_topics(one) for one in some])[:, None]
-            found = np.where(spread > 1e-9, (1 - share) * likeness + share * beyond, WORDS_ALONE * likeness)
+            alone = WORDS_ALONE * likeness
+            if self._space.view and self._space.topics.width:
+                share = 1 - BESIDE_VIEW * (1 - share)
+            elif self._space.view:
+                share, likeness = np.full_like(share, VIEW_ALONE), alone
+            found = np.where(spread > 1e-9, (1 - share) * likeness + share * beyond, alone)
             found = np.clip(np.round(found, 9), LEAST, 1.0)
             self._likeness.update(zip(some, found, strict=True))
 

@@ -18,6 +18,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.preprocessing import normalize
 
 from digest.model import Paper
+from digest.ranking.embedding import Embed, View, beside, embedded
 from digest.ranking.terms import terms
 from digest.ranking.topics import Topics, on_grid, unit
 
@@ -45,7 +46,7 @@ class Vectors(NamedTuple):
 class Space:
     """A vocabulary with its weights, fitted on a corpus."""
 
-    def __init__(self, corpus: Sequence[Paper]) -> None:
+    def __init__(self, corpus: Sequence[Paper], embed: Embed | None = None) -> None:
         """Fit on `corpus`. An empty one gives a space without terms, in which every row is zero."""
         documents = [_paper_terms(paper) for paper in corpus]
         counter = CountVectorizer(analyzer=_as_given, lowercase=False, dtype=np.float64)
@@ -67,7 +68,8 @@ class Space:
         scale = float(lengths[lengths > 0].mean()) if lengths.any() else 1.0
         weighed.data /= scale
         words = np.array([column for column, name in enumerate(vocabulary) if " " not in name], dtype=np.intp)
-        self._set(vocabulary.tolist(), rarity, usual_length, scale, weighed, Topics.fit(weighed, words))
+        view = View(embed, embedded(embed, corpus)) if embed else None
+        self._set(vocabulary.tolist(), rarity, usual_length, scale, weighed, Topics.fit(weighed, words), view)
 
     def _set(
         self,
@@ -77,9 +79,10 @@ class Space:
         scale: float,
         rows: Rows,
         topics: Topics,
+        view: View | None,
     ) -> None:
         self.vocabulary = vocabulary
-        self.topics = topics
+        self.topics, self.view = topics, view
         self._rarity, self._usual_length, self._scale = rarity, usual_length, scale
         self._counter = CountVectorizer(
             analyzer=_as_given,
@@ -87,7 +90,7 @@ class Space:
             dtype=np.float64,
             vocabulary={t: n for n, t in enumerate(vocabulary)},
         )
-        self.corpus = Vectors(rows, topics.placed(rows, centred=True))
+        self.corpus = self._vectors(rows, view.placed(view.rows) if view else None, centred=True)
         number = rows.shape[0]
         # The mean of ten papers is mostly those papers, so what is usual in a small store is only partly believed.
         self.trust = number / (number + 50)
@@ -106,11 +109,13 @@ class Space:
             "axes": self.topics.axes,
             "centre": self.topics.centre,
             "cuts": np.array(self.topics.cuts, dtype=np.int64).reshape(-1, 2),
+            **(self.view.to_arrays() if self.view else {}),
         }
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Space:
-        """The space that `to_arrays` was asked of. Raises `KeyError` or `ValueError` for other arrays."""
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], embed: Embed | None = None) -> Space:
+        """The space that `to_arrays` was asked of, with the same model. Raises `KeyError` or `ValueError` for other
+        arrays, or if they are those of another model."""
         vocabulary = bytes(arrays["vocabulary"]).decode().split("\n")
         shape = (len(arrays["indptr"]) - 1, len(vocabulary))
         rows = sparse.csr_matrix((arrays["data"], arrays["indices"], arrays["indptr"]), shape=shape)
@@ -121,7 +126,8 @@ class Space:
         usual_length, scale = (float(one) for one in arrays["usual"])
         made = cls.__new__(cls)
         topics = Topics(arrays["axes"], arrays["centre"], cuts)
-        made._set(vocabulary, arrays["rarity"], usual_length, scale, rows, topics)
+        view = View.from_arrays(arrays, embed, len(arrays["indptr"]) - 1)
+        made._set(vocabulary, arrays["rarity"], usual_length, scale, rows, topics, view)
         return made
 
     def papers(self, papers: Sequence[Paper]) -> Vectors:
@@ -129,14 +135,20 @@ class Space:
         counts = self._counted([_paper_terms(paper) for paper in papers])
         rows = _weighed(counts, self._rarity, self._usual_length)
         rows.data /= self._scale
-        return Vectors(rows, self.topics.placed(rows, centred=True))
+        return self._vectors(rows, self.view.papers(papers) if self.view else None, centred=True)
 
     def phrases(self, texts: Sequence[str]) -> Vectors:
-        """Phrases and sentences as they are written; one without a known term gives a row of zeros."""
-        counts = self._counted([[term.folded for term in terms(text)] for text in texts])
-        rows = _normalized(_weighed(counts, self._rarity, None))
+        """Phrases and sentences as they are written; one without a known term gives a row of zeros, unless a model
+        of sentences can read it."""
+        said = [[term.folded for term in terms(text)] for text in texts]
+        rows = _normalized(_weighed(self._counted(said), self._rarity, None))
         # What a phrase leaves out says nothing, so it has no place relative to the centre.
-        return Vectors(rows, self.topics.placed(rows, centred=False))
+        read = [text if any(words) else "" for text, words in zip(texts, said, strict=True)]
+        return self._vectors(rows, self.view.phrases(read) if self.view else None, centred=False)
+
+    def _vectors(self, rows: Rows, view: np.ndarray | None, *, centred: bool) -> Vectors:
+        topics = self.topics.placed(rows, centred=centred)
+        return Vectors(rows, topics if view is None else beside(topics, view))
 
     def completed(self, phrases: Vectors) -> Vectors:
         """Phrases with what the papers nearest to each say."""

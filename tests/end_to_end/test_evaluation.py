@@ -14,7 +14,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from command import Digest
-from invented_readers import invented, write
+from invented_readers import TOPICS, invented, write
+from tiny_model import write_model
 
 from digest import evaluation
 from digest.model import Entry, Feedback, Interest, Paper, Profile, Subscriber
@@ -183,6 +184,15 @@ def test_without_a_folder_the_stores_own_readers_are_measured(digest: Digest, fo
     assert answer.out.splitlines()[0].replace(" 08:00)", ")") == there.out.splitlines()[0]
     assert "phrases, 24 readers" in answer.out
     assert [line.split()[0] for line in answer.out.splitlines() if "[" in line] == ["plain", "ours"] * 2
+
+
+def test_the_model_that_the_configuration_names_is_measured_beside_the_ranking_without(digest: Digest) -> None:
+    fill(digest, invented())
+    write_model(digest.home / "model", words=["[UNK]", *" ".join(TOPICS.values()).split()])
+    digest.write("config.toml", '[ranking]\nsemantic = "model"\n')
+    results = digest("evaluate", "--json").json["results"]
+    assert [one["ranker"] for one in results] == ["plain", "ours", "semantic"]
+    assert results[2]["ndcg@10"] != results[1]["ndcg@10"]
 
 
 def test_a_store_without_likes_says_so(digest: Digest) -> None:

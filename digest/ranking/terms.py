@@ -36,6 +36,9 @@ _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff"
 _WORD = re.compile(rf"[{_CJK}]|(?:(?![{_CJK}])[^\W_])+(?:\+\+|#)?")
 
 
+APART = 12  # characters at most between the two words of a pair
+
+
 class Token(NamedTuple):
     folded: str  # what is compared
     start: int  # where it stands in the text
@@ -63,13 +66,33 @@ def terms(text: str) -> list[Term]:
     for first, second in pairwise(kept):
         between = text[first.end : second.start]
         # A stop word between two ("use of tools") still leaves them a pair; the end of a sentence does not.
-        if len(between) <= 12 and not _BREAK.search(between):
+        if len(between) <= APART and not _BREAK.search(between):
             pair = f"{first.folded} {second.folded}"
             found.append(Term(pair, text[first.start : second.end], _opens(text, first.start)))
     return found
 
 
+def folded_terms(text: str) -> list[str]:
+    """The same terms as they are compared, in another order, for whole corpora: several times as fast."""
+    found: list[str] = []
+    last, end = "", 0
+    for match in _WORD_OR_BREAK.finditer(unicodedata.normalize("NFC", text)):
+        if match.lastgroup == "break_":
+            last = ""
+            continue
+        word = _folded(match[0])
+        if word in _STOP:
+            continue
+        if word not in ONLY_IN_PAIRS and not word.isdigit():
+            found.append(word)
+        if last and match.start() - end <= APART:
+            found.append(f"{last} {word}")
+        last, end = word, match.end()
+    return found
+
+
 _BREAK = re.compile(r"[.;:!?()\[\]“”\"]")
+_WORD_OR_BREAK = re.compile(rf"{_WORD.pattern}|(?P<break_>{_BREAK.pattern})")
 
 
 def _opens(text: str, start: int) -> bool:

@@ -7,12 +7,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from real_input import shared_folder
 from world import DAY, PAPERS, TEXTS, candidates, listed, paper, ranker, reader, titles, why
 
 from digest.model import Interest, Listing, Paper, Profile, Verdict
 from digest.ranking.ranker import Candidate, Ranker, Reader
-from digest.ranking.terms import terms
+from digest.ranking.terms import folded_terms, terms
 from digest.ranking.trending import trending
 from digest.sources import saved_page
 
@@ -49,6 +51,11 @@ def test_c_is_not_cpp() -> None:
     cpp = paper(50, "Porting Old C++", "Nothing else is said here.")
     assert titles(reader("C"), ranker([*PAPERS, cpp])) == []
     assert why(reader(muted=("C",)), ranker([*PAPERS, cpp]))[cpp.title] != "muted: C"
+
+
+@given(st.text(alphabet=st.sampled_from("abcAB é.-:()+#0123 \u6587\u0301\n“"), max_size=80))
+def test_the_fast_way_to_terms_is_the_slow_one(text: str) -> None:
+    assert sorted(folded_terms(text)) == sorted(term.folded for term in terms(text))
 
 
 def test_one_interest_in_two_spellings_counts_once() -> None:

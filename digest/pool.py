@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from digest import ranking, semantic
 from digest.config import Config
 from digest.model import Feedback, Listing, Paper
-from digest.ranking.others import FEWEST_READERS, Others
+from digest.ranking.others import Others, enough
 from digest.ranking.ranker import Candidate, Ranker, in_order
 from digest.ranking.space import Space
 from digest.store import arrays, feedback, papers
@@ -67,13 +67,11 @@ class Pool:
         base = in_order([paper for paper in corpus if paper.id in chosen])
         model = self._embed.name if self._embed else ""
         shape = _digest(_code(), model, *((paper.keys, paper.title, paper.abstract) for paper in base))
-        likes = _likes(said, base)
-        heard = _digest(shape, *sorted(map(sorted, likes.values())))
+        # The likes of today count from tomorrow on, so that not every click makes a day's letters anew.
+        likes = _likes(said, base, before=day)
+        heard = _digest(shape, *sorted(map(sorted, likes.values()))) if enough(likes) else ""
         half_life = self._config.edition.half_life_days
-        rest = (
-            (paper.id, paper.keys, paper.title, paper.abstract, paper.authors, paper.categories) for paper in corpus
-        )
-        digest = _digest(day, window, half_life, shape, heard, *rest, *listings)
+        digest = _digest(day, window, half_life, shape, heard, *corpus, *listings)
         if day in self._open and self._open[day].digest == digest:
             return self._open[day]
         by_id = {paper.id: paper for paper in corpus}
@@ -86,7 +84,7 @@ class Pool:
             [Candidate(by_id[one], tuple(rows)) for one, rows in listed.items()],
             day,
             space=space,
-            others=self._others(heard, likes, space),
+            others=self._others(heard, likes, space) if heard else None,
             half_life_days=half_life,
         )
         ranker.acquaint(corpus)
@@ -110,7 +108,7 @@ class Pool:
         """What these subscribers said of papers; the ranker is made to know the papers."""
         said = feedback.of(connection, ids)
         unknown = {one.paper_id for rows in said.values() for one in rows} - edition.ranker.known
-        edition.ranker.acquaint(papers.by_ids(connection, unknown))
+        edition.ranker.acquaint(papers.by_ids(connection, unknown), public=False)
         return said
 
     def _space(self, name: str, corpus: Sequence[Paper]) -> Space:
@@ -125,8 +123,6 @@ class Pool:
         return self._spaces[name]
 
     def _others(self, name: str, likes: Mapping[int, Sequence[int]], space: Space) -> Others | None:
-        if len(likes) < FEWEST_READERS:
-            return None
         found = _restored(arrays.load(self._folder, "others", name), Others.from_arrays)
         if found is None:
             found = Others.learn(likes, space.corpus)
@@ -156,12 +152,12 @@ def fitted(first_listed: Mapping[int, date]) -> set[int]:
     return chosen
 
 
-def _likes(said: Sequence[tuple[int, Feedback]], corpus: Sequence[Paper]) -> dict[int, list[int]]:
-    """Reader → the rows of the corpus that they like."""
+def _likes(said: Sequence[tuple[int, Feedback]], corpus: Sequence[Paper], *, before: date) -> dict[int, list[int]]:
+    """Reader → the rows of the corpus that they liked before a day."""
     row_of = {paper.id: row for row, paper in enumerate(corpus)}
     found: dict[int, list[int]] = {}
     for reader, one in said:
-        if one.kind != "disliked" and one.paper_id in row_of:
+        if one.kind != "disliked" and one.paper_id in row_of and one.at.date() < before:
             found.setdefault(reader, []).append(row_of[one.paper_id])
     return found
 
@@ -171,7 +167,7 @@ def _restored(
 ) -> Fitted | None:
     try:
         return None if found is None else made(found)
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, IndexError, TypeError):
         return None
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from digest.errors import FileInvalid, UserFileError
 from digest.library import profile_edit, profile_file
 from digest.model import Profile, Subscriber
-from digest.ranking.ranker import HALF_LIFE_DAYS, in_order
+from digest.ranking.ranker import in_order
 from digest.ranking.space import Space
 from digest.ranking.suggest import Suggestion, suggest
 from digest.sources.identity import paper_key, title_key
@@ -32,19 +32,20 @@ class Suggested:
     found: tuple[Suggestion, ...] = ()
 
 
-def of(store: Store, reader: Subscriber, profile: Profile, now: datetime) -> Suggested:
+def of(store: Store, reader: Subscriber, profile: Profile, now: datetime, half_life_days: float) -> Suggested:
     """What `profile`, which may be newer than the one in the store, does not say yet of what the reader liked."""
     with store.read() as connection:
         said = feedback.of(connection, [reader.id]).get(reader.id, ())
+        corpus = papers.corpus(connection)
         keys = [paper_key(text) or title_key(text) for text in profile.liked]
-        weights = dict.fromkeys(papers.ids_by_key(connection, keys).values(), 1.0)
+        listed = {one.id for one in corpus}  # another reader's library is not this one's
+        weights = dict.fromkeys(listed.intersection(papers.ids_by_key(connection, keys).values()), 1.0)
         for one in said:
             age = max((now - one.at).days, 0)
-            weights[one.paper_id] = 0.0 if one.kind == "disliked" else 2.0 ** (-age / HALF_LIFE_DAYS)
+            weights[one.paper_id] = 0.0 if one.kind == "disliked" else 2.0 ** (-age / half_life_days)
         liked = papers.by_ids(connection, [paper_id for paper_id, weight in weights.items() if weight > 0])
         if len(liked) < LEAST_LIKES:
             return Suggested(len(liked))
-        corpus = papers.corpus(connection)
     if len(corpus) < SMALL_CORPUS:
         corpus = list({paper.id: paper for paper in (*corpus, *liked)}.values())
     space = Space(in_order(corpus))

@@ -73,7 +73,7 @@ def find(connection: sa.Connection, reader: Subscriber, text: str) -> Paper:
         if not ids:
             raise UnknownPaper(name=text, nearest=" The store has no paper with this key; try its title.")
         return papers.by_ids(connection, ids.values())[0]
-    titles = papers.titles(connection)
+    titles = papers.titles(connection, reader.id)
     found = _titled(titles, text)
     if not found:
         raise UnknownPaper(name=f"“{text}”", nearest=_nearest(titles, text))

@@ -108,7 +108,7 @@ def test_readers_are_heard_once_there_are_enough(large: Path) -> None:
                 dice = random.Random(number)
                 # Whoever likes papers of the first field likes those of the second.
                 mine = [n for n in range(1, 200) if n % 6 in ((0, 1), (2, 3), (4, 5))[number % 3]]
-                rows = [Feedback(n, "liked", NOW, "cli") for n in dice.sample(mine, 12)]
+                rows = [Feedback(n, "liked", NOW - timedelta(days=1), "cli") for n in dice.sample(mine, 12)]
                 feedback.record(connection, who.id, rows)
         before = pool.open(DAY)
         assert pool.open(DAY) is before

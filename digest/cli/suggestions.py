@@ -39,7 +39,8 @@ def suggest(
     with opened(config, create=False) as store:
         reader = reader_of(config, store, name)
         path = config.path(config.edition.profiles) / f"{reader.handle}.toml"
-        suggested = suggestions.of(store, reader, suggestions.profile_of(reader, path), clock.now())
+        profile = suggestions.profile_of(reader, path)
+        suggested = suggestions.of(store, reader, profile, clock.now(), config.edition.half_life_days)
     if suggested.found and max(numbers, default=0) > len(suggested.found):
         there = f"the suggestions are 1 to {len(suggested.found)}"
         raise typer.BadParameter(f"there is no {max(numbers)}; {there}", param_hint="--only")

@@ -21,7 +21,7 @@ from sklearn.svm import LinearSVC
 
 from digest.model import Interest, Paper, Profile
 from digest.ranking.embedding import Embed
-from digest.ranking.interests import Catalogue, Named, wanted
+from digest.ranking.interests import Catalogue, Named, known_as, wanted
 from digest.ranking.others import Others
 from digest.ranking.score import Asked, Scored, score
 from digest.ranking.space import Space
@@ -189,7 +189,7 @@ def _letter(
     def asked(one: Known) -> Asked:
         interests = [
             *wanted(Profile(tuple(Interest(text) for text in one.phrases))),
-            *((Named("liked", f"id:{row + 1}"), 1.0) for row in one.liked),
+            *((Named("liked", known_as(row + 1)), 1.0) for row in one.liked),
         ]
         mine = others.of_reader(one.liked) if others else None
         return Asked(interests, 0.0, None if mine is None or factors is None else mine @ factors)

@@ -29,6 +29,7 @@ LEAST = -0.02  # less likely than usual is a weak sign, never a veto
 # What words alone say is on a smaller scale: a phrase in a title gives a cosine of 0.12 to 0.28.
 WORDS_ALONE = 1.7
 BLOCK = 256  # interests at a time
+CELLS = 50_000_000  # interests × candidates that are held
 PAPER_KINDS: tuple[InterestKind, ...] = ("liked", "saved", "disliked")
 
 
@@ -36,7 +37,12 @@ class Named(NamedTuple):
     """An interest without its weight: what readers can share."""
 
     kind: InterestKind
-    text: str  # of a stored paper: "id:" and its id
+    text: str  # of a known paper what `known_as` gives
+
+
+def known_as(paper_id: int) -> str:
+    """The text of an interest in a known paper. Nobody can write it into a profile: texts hold no NUL."""
+    return f"\0{paper_id}"
 
 
 def wanted(profile: Profile) -> list[tuple[Named, float]]:
@@ -88,18 +94,21 @@ class Catalogue:
         self.acquaint(corpus)
         self._number = len(candidates)
         self._likeness: dict[Named, np.ndarray] = {}
-        self._weights: dict[Named, dict[int, float]] = {}
-        self.evidence: dict[Named, np.ndarray] = {}  # what the likeness is worth, once scored
+        self._rows: dict[Named, tuple[sparse.csr_matrix, int]] = {}  # which row of what
 
-    def acquaint(self, papers: Iterable[Paper]) -> None:
-        """Make papers known, so that readers may have liked them; after the corpus those that are not in it."""
+    def acquaint(self, papers: Iterable[Paper], *, public: bool = True) -> None:
+        """Make papers known, so that readers may have liked them; after the corpus those that are not in it.
+
+        What is not public, as it stands only in some reader's library, is known by its id alone: another reader's
+        title or arXiv id must not find it.
+        """
         for paper in papers:
-            if f"id:{paper.id}" in self._row_of:
+            if paper.id in self.known:
                 continue
-            row = self._row_of[f"id:{paper.id}"] = len(self._papers)
+            row = self._row_of[known_as(paper.id)] = len(self._papers)
             self.known.add(paper.id)
             self._papers.append(paper)
-            for key in paper.keys:
+            for key in paper.keys if public else ():
                 if key != title_key(""):
                     self._row_of.setdefault(key, row)
 
@@ -113,9 +122,10 @@ class Catalogue:
         """
         found: dict[Named, float] = {}
         for one, weight in wanted(profile):
-            found[self._stored(one)] = weight
+            same = self._stored(one)
+            found[same] = max(weight, found.get(same, 0.0))
         for said in feedback:
-            text = f"id:{said.paper_id}"
+            text = known_as(said.paper_id)
             for kind in PAPER_KINDS:
                 found.pop(Named(kind, text), None)
             age = max((day - said.at.date()).days, 0)
@@ -124,11 +134,15 @@ class Catalogue:
 
     def _stored(self, one: Named) -> Named:
         paper = self.paper(one) if one.kind in PAPER_KINDS else None
-        return one if paper is None else Named(one.kind, f"id:{paper.id}")
+        return one if paper is None else Named(one.kind, known_as(paper.id))
 
     def learn(self, interests: Iterable[Named]) -> None:
         """Score those that are new, all in one product S = A·Pᵀ. A row's figures do not depend on its company."""
-        new = [one for one in dict.fromkeys(interests) if one not in self._likeness]
+        wanted = list(dict.fromkeys(interests))
+        if len(self._likeness) * self._number > CELLS:
+            self._likeness.clear()  # a million readers' interests do not have to be held at once
+            self._rows.clear()
+        new = [one for one in wanted if one not in self._likeness]
         fitted: list[tuple[Named, int]] = []
         unfitted: list[tuple[Named, int]] = []
         read: list[Named] = []
@@ -153,10 +167,7 @@ class Catalogue:
             self._score(these, vectors)
 
     def _remember(self, these: Sequence[Named], vectors: Vectors) -> None:
-        matrix = vectors.terms
-        for place, one in enumerate(these):
-            row = slice(matrix.indptr[place], matrix.indptr[place + 1])
-            self._weights[one] = dict(zip(matrix.indices[row].tolist(), matrix.data[row].tolist(), strict=True))
+        self._rows.update((one, (vectors.terms, place)) for place, one in enumerate(these))
 
     def _score(self, these: Sequence[Named], vectors: Vectors) -> None:
         """Likeness by words and by topics.
@@ -204,8 +215,12 @@ class Catalogue:
         return self._likeness[one]
 
     def weights(self, one: Named) -> Mapping[int, float]:
-        """Its row of the space as column → weight; empty for an author."""
-        return self._weights.get(one, {})
+        """Its row of the space as column → weight; empty for an author or a category."""
+        if one not in self._rows:
+            return {}
+        matrix, place = self._rows[one]
+        row = slice(matrix.indptr[place], matrix.indptr[place + 1])
+        return dict(zip(matrix.indices[row].tolist(), matrix.data[row].tolist(), strict=True))
 
     def paper(self, one: Named) -> Paper | None:
         """The known paper that an interest in a paper means."""
@@ -232,7 +247,7 @@ def _share_of_topics(one: Named) -> float:
 
 def _title(text: str) -> str:
     """What there is to read of a paper that is not stored: its title, but nothing of an identifier."""
-    return "" if paper_key(text) or text.startswith("id:") else text
+    return "" if paper_key(text) or text.startswith("\0") else text
 
 
 class Authors:

@@ -4,9 +4,9 @@ Implicit-feedback ALS (Hu, Koren and Volinsky, 2008; by conjugate gradients afte
 gives each reader and each liked paper a vector. A paper that came this morning has no likes, so its vector is read
 off its text by ridge regression.
 
-Nobody's likes can be read out of another's letter: nothing is learned from fewer than FEWEST_READERS readers, a
-paper counts once LIKED_BY of them liked it, what a letter gets is one number a paper that all of them have a part
-in, and its reason names neither reader nor paper.
+Nobody's likes are told to anybody: nothing is learned from fewer than FEWEST_READERS readers, a paper has a vector
+of its own once LIKED_BY of them liked it (who are left out do not count), what a letter gets is one number a paper
+in which all of them have a part, and its reason names neither reader nor paper.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from threadpoolctl import threadpool_limits
 from digest.ranking.space import Vectors
 from digest.ranking.topics import on_grid, unit
 
-FEWEST_READERS = 100  # with FEWEST_LIKES likes or more; below, nothing is learned
+FEWEST_READERS = 100  # with FEWEST_LIKES likes that others share; below, nothing is learned
 FEWEST_LIKES = 3
-LIKED_BY = 2
+LIKED_BY = 3
 FACTORS = 64
 CONFIDENCE = 40.0  # how much surer a like is than its absence
 SHRINK = 1.0  # ALS's regularisation
@@ -35,11 +35,10 @@ class Others:
     """Factors of the papers of a corpus, and how to read them off the text of a new one."""
 
     def __init__(self, factors: np.ndarray, reading: np.ndarray, usual: np.ndarray, spread: np.ndarray) -> None:
-        self._factors = factors  # (papers × FACTORS); zero for a paper that nobody, or hardly anybody, liked
+        self._factors = factors  # (papers × FACTORS); read off the text of a paper that hardly anybody liked
         self._gram = factors.T @ factors + SHRINK * np.eye(factors.shape[1])
         self._reading = reading  # (topics × FACTORS)
         self._usual, self._spread = usual, spread  # mean of the corpus's papers, and their covariance
-        self._known: np.ndarray = np.abs(factors).max(axis=1) > 0
 
     @classmethod
     def learn(cls, likes: Mapping[int, Iterable[int]], corpus: Vectors) -> Others | None:
@@ -60,17 +59,15 @@ class Others:
             text = corpus.topics.astype(np.float64)
             liked = text[popular]
             reading = np.linalg.solve(liked.T @ liked + RIDGE * np.eye(text.shape[1]), liked.T @ factors[popular])
-            read = unit(text @ reading)
-            usual = read.mean(axis=0)
-            return cls(factors, reading, usual, np.cov(read.T, bias=True))
+            read = text @ reading
+            factors = np.where(popular[:, None], factors, read)
+            directions = unit(read)
+            return cls(factors, reading, directions.mean(axis=0), np.cov(directions.T, bias=True))
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Plain arrays, for `from_arrays`. No reader is in them."""
-        known = np.flatnonzero(self._known)
         return {
-            "papers": np.array([len(self._factors)]),
-            "known": known,
-            "factors": self._factors[known],
+            "factors": self._factors,
             "reading": self._reading,
             "usual": self._usual,
             "spread": self._spread,
@@ -79,9 +76,7 @@ class Others:
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Others:
         """What `to_arrays` was asked of. Raises `KeyError` or `ValueError` for other arrays."""
-        factors = np.zeros((int(arrays["papers"][0]), arrays["factors"].shape[1]))
-        factors[arrays["known"]] = arrays["factors"]
-        return cls(factors, arrays["reading"], arrays["usual"], arrays["spread"])
+        return cls(arrays["factors"], arrays["reading"], arrays["usual"], arrays["spread"])
 
     def of_papers(self, vectors: Vectors) -> np.ndarray:
         """(papers × FACTORS), read off their text."""
@@ -91,10 +86,9 @@ class Others:
         """The factors of a reader who likes these rows of the corpus, (FACTORS,), so that its product with a
         paper's tells by how many spreads of the corpus this reader is nearer to the paper than is usual. None if
         too little is known."""
-        known = sorted({row for row in rows if self._known[row]})
-        if not known:
+        if not rows:
             return None
-        mine = self._factors[known]
+        mine = self._factors[sorted(set(rows))]
         found = np.linalg.solve(self._gram + CONFIDENCE * mine.T @ mine, (1 + CONFIDENCE) * mine.sum(axis=0))
         width = float(np.sqrt(max(found @ self._spread @ found, 0.0)))
         return on_grid(found / width).astype(np.float64) if width > 1e-9 else None
@@ -107,9 +101,14 @@ def enough(likes: Mapping[int, Iterable[int]]) -> bool:
 
 def _shared(likes: Mapping[int, Iterable[int]]) -> list[list[int]]:
     """The likes of each reader that others share, in an order of their own; who has too few is left out."""
-    number = Counter(row for rows in likes.values() for row in set(rows))
-    shared = (sorted(row for row in set(rows) if number[row] >= LIKED_BY) for rows in likes.values())
-    return sorted(rows for rows in shared if len(rows) >= FEWEST_LIKES)
+    kept = [sorted(set(rows)) for rows in likes.values()]
+    while True:  # who is left out may be one of those who shared
+        number = Counter(row for rows in kept for row in rows)
+        shared = ([row for row in rows if number[row] >= LIKED_BY] for rows in kept)
+        fewer = [rows for rows in shared if len(rows) >= FEWEST_LIKES]
+        if sum(map(len, fewer)) == sum(map(len, kept)):
+            return sorted(kept)
+        kept = fewer
 
 
 def _factors(table: sparse.csr_matrix) -> np.ndarray:

@@ -13,7 +13,7 @@ from scipy import sparse
 from sklearn.preprocessing import normalize
 
 from digest.model import Feedback, Listing, Paper, Pick, Profile, Verdict
-from digest.ranking.interests import PAPER_KINDS, Catalogue
+from digest.ranking.interests import PAPER_KINDS, Catalogue, known_as
 from digest.ranking.others import Others
 from digest.ranking.reasons import Teller
 from digest.ranking.score import OTHERS, Asked, Scored, score
@@ -89,7 +89,7 @@ class Ranker:
         self.acquaint(papers)
         self._muted = Muted(papers)
         self._index = {paper.id: row for row, paper in enumerate(papers)}
-        self._place_of = {f"id:{paper.id}": row for row, paper in enumerate(papers)}
+        self._place_of = {known_as(paper.id): row for row, paper in enumerate(papers)}
         self._listed = [
             max((each.day for each in one.listings if each.day <= day), default=None) for one in self._candidates
         ]
@@ -104,9 +104,9 @@ class Ranker:
         """The ids of the papers that a reader may have liked."""
         return self._catalogue.known
 
-    def acquaint(self, papers: Sequence[Paper]) -> None:
-        """Make papers known that the space was not fitted on, in the order of their keys."""
-        self._catalogue.acquaint(in_order(papers))
+    def acquaint(self, papers: Sequence[Paper], *, public: bool = True) -> None:
+        """Make papers known that the space was not fitted on, in the order of their keys: `Catalogue.acquaint`."""
+        self._catalogue.acquaint(in_order(papers), public=public)
 
     def choose(self, readers: Sequence[Reader]) -> list[tuple[Pick, ...]]:
         """The picks of each reader, best first, in the readers' order."""
@@ -277,23 +277,24 @@ def in_order(papers: Sequence[Paper]) -> list[Paper]:
 
 def _parts(scored: Scored, asked: Sequence[Asked], places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What each interest has to do with each of the candidates in `places`, (readers × places × interests), and the
-    interests' weights, (readers × interests). A reader's likes are one interest among the others."""
-    row_of = {named: row for row, named in enumerate(scored.named)}
-    own = [
-        [(row_of[named], weight) for named, weight in one.interests if named.kind not in PAPER_KINDS]
-        for one in asked
-    ]
+    interests' relative weights, (readers × interests). A reader's likes are one interest among the others."""
+    of_paper = [named.kind in PAPER_KINDS for named in scored.named]
+    own: list[list[tuple[int, float]]] = []
+    for reader in range(len(asked)):
+        mine = slice(scored.weights.indptr[reader], scored.weights.indptr[reader + 1])
+        pairs = zip(scored.weights.indices[mine].tolist(), scored.weights.data[mine].tolist(), strict=True)
+        own.append([(row, weight) for row, weight in pairs if not of_paper[row]])
     most = max(map(len, own), default=0)
     weights = np.zeros((len(asked), most + 1))
     rows = np.zeros((len(asked), most), dtype=np.intp)
-    for reader, mine in enumerate(own):
-        weights[reader, 0] = any(named.kind in ("liked", "saved") for named, _ in asked[reader].interests)
-        rows[reader, : len(mine)] = [row for row, _ in mine]
-        weights[reader, 1 : len(mine) + 1] = [weight for _, weight in mine]
+    for reader, found in enumerate(own):
+        width = scored.weights.indptr[reader + 1] - scored.weights.indptr[reader]
+        weights[reader, 0] = width > len(found)  # there are likes
+        rows[reader, : len(found)] = [row for row, _ in found]
+        weights[reader, 1 : len(found) + 1] = [weight for _, weight in found]
     parts = np.zeros((*places.shape, most + 1))
     if most:
-        relative = weights[:, 1:] / np.maximum(weights[:, 1:].max(axis=1, keepdims=True), 1e-12)
-        parts[:, :, 1:] = scored.parts[rows[:, None, :], places[:, :, None]] * relative[:, None, :]
+        parts[:, :, 1:] = scored.parts[rows[:, None, :], places[:, :, None]] * weights[:, None, 1:]
     drawn = np.take_along_axis(scored.drawn, places, axis=1)
     parts[:, :, 0] = np.where(weights[:, :1] > 0, np.round(drawn - parts.sum(axis=2), 9), 0.0)
     return np.clip(parts, 0.0, None), weights

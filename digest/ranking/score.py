@@ -76,9 +76,7 @@ def score(readers: Sequence[Asked], catalogue: Catalogue, trend: np.ndarray) -> 
     named, wanted, unwanted = _weights(readers)
     parts = np.zeros((max(len(named), 1), len(trend)))
     for row, one in enumerate(named):
-        if one not in catalogue.evidence:
-            catalogue.evidence[one] = _worth(one.kind) * catalogue.likeness(one)
-        parts[row] = catalogue.evidence[one]
+        parts[row] = _worth(one.kind) * catalogue.likeness(one)
     above = np.clip(parts, 0.0, None)
     drawn: np.ndarray = wanted @ above
     # What is less than usual holds back a little, and is no reason.
@@ -89,10 +87,10 @@ def score(readers: Sequence[Asked], catalogue: Catalogue, trend: np.ndarray) -> 
     others = _others(readers, wanted[:, likes], parts[likes])
     evidence += others
     drawn += np.clip(others, 0.0, None)
-    relevance = 1 - np.exp(-np.square(np.clip(evidence, 0.0, None)))
+    relevance = np.round(1 - np.exp(-np.square(np.clip(evidence, 0.0, None))), 9)
     t = np.array([reader.trending for reader in readers])[:, None]
     alone = np.clip(2 * t - 1, 0.0, 1.0)
-    popular = 100 * t * trend * np.maximum(np.minimum(relevance / RELATED, 1.0), alone)
+    popular = np.round(100 * t * trend * np.maximum(np.minimum(relevance / RELATED, 1.0), alone), 9)
     # Rounded, so that the order never hangs on the last bit of a sum.
     total = np.round(np.clip(100 * (1 - t) * relevance + popular, 0.0, 100.0), 6)
     # Dislikes alone are no wish: who names nothing gets what is trending, but not what is like those.

@@ -17,6 +17,8 @@ from threadpoolctl import threadpool_limits
 
 PAPERS_PER_TOPIC = 4  # fewer than that, and a topic is a paper
 TOPICS = (50, 100, 200, 400)
+TOPIC_TERMS = 40_000  # the most frequent terms take part in topics
+ROUNDS = 2  # of the randomised decomposition; more change nothing that shows
 COMPANY = (50, 100)  # dimensions of the word vectors
 COMPANY_SHARE = 0.3  # what the word vectors count beside the topics, in length
 COMPANY_WORDS = 8000  # the most frequent words have a vector
@@ -37,13 +39,17 @@ class Topics:
     @classmethod
     def fit(cls, rows: Rows, words: np.ndarray) -> Topics:
         """Learn from the rows of a corpus, (papers × vocabulary); `words` are the columns of single words."""
-        numbers = [number for number in TOPICS if number * PAPERS_PER_TOPIC <= rows.shape[0]]
+        columns = _frequent(rows)
+        most = min(len(columns) - 1, rows.shape[0] // PAPERS_PER_TOPIC)
+        numbers = [number for number in TOPICS if number <= most]
         if not numbers:
             return cls(np.zeros((rows.shape[1], 0), np.float32), np.zeros(0), ())
         # With one thread, as the last bits of a sum hang on how many share it.
         with threadpool_limits(limits=1, user_api="blas"):
-            _, _, found = randomized_svd(rows, numbers[-1], n_iter=4, random_state=0)
-            parts, cuts = [found.T], [(0, number) for number in numbers]
+            _, _, found = randomized_svd(rows[:, columns], numbers[-1], n_iter=ROUNDS, random_state=0)
+            latent = np.zeros((rows.shape[1], numbers[-1]))
+            latent[columns] = found.T
+            parts, cuts = [latent], [(0, number) for number in numbers]
             company = _company(rows, words)
             if company.shape[1]:
                 start = numbers[-1]
@@ -77,7 +83,15 @@ class Topics:
             part = unit(on_axes[:, first:last]) * np.sqrt(share / number[first])
             found[:, place : place + last - first] = part
             place += last - first
+        found[np.diff(rows.indptr) == 0] = 0.0  # of a text without a known word nothing is known
         return on_grid(unit(found.astype(np.float64)))
+
+
+def _frequent(rows: Rows) -> np.ndarray:
+    """The columns of the terms from which topics are learned: what one paper alone says joins nothing."""
+    seen = np.bincount(rows.indices, minlength=rows.shape[1])
+    known = np.flatnonzero(seen >= 2)
+    return np.sort(known[np.argsort(-seen[known], kind="stable")[:TOPIC_TERMS]])
 
 
 def _company(rows: Rows, words: np.ndarray) -> np.ndarray:

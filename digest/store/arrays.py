@@ -9,11 +9,12 @@ import logging
 import os
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
+DRAFT_SECONDS = 3600.0
 KEEP = 4  # files of a kind; time zones make two or three days current at once
 
 log = logging.getLogger(__name__)
@@ -25,12 +26,13 @@ def load(folder: Path, kind: str, name: str) -> dict[str, np.ndarray] | None:
     try:
         with np.load(path, allow_pickle=False) as stored:
             found = {key: stored[key] for key in stored.files}
-        os.utime(path)  # what is used is kept
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
+    except Exception as error:  # a spoilt archive fails in many ways
         log.warning("%s cannot be read (%s); it is made anew", path, error)
         return None
+    with suppress(OSError):
+        os.utime(path)  # what is used is kept
     return found
 
 
@@ -46,11 +48,19 @@ def save(folder: Path, kind: str, name: str, arrays: Mapping[str, np.ndarray]) -
         except BaseException:
             Path(draft).unlink(missing_ok=True)
             raise
-        by_age = sorted(folder.glob(f"{kind}-*.npz"), key=lambda path: -path.stat().st_mtime)
-        for path in by_age[KEEP:]:
+        for path in sorted(folder.glob(f"{kind}-*.npz"), key=_used)[:-KEEP]:
             path.unlink(missing_ok=True)
+        for path in folder.glob(f".{kind}-*.npz"):  # drafts of processes that were killed
+            if _used(path) < _used(_path(folder, kind, name)) - DRAFT_SECONDS:
+                path.unlink(missing_ok=True)
     except OSError as error:
         log.warning("%s: what was fitted cannot be kept (%s)", folder, error.strerror or error)
+
+
+def _used(path: Path) -> float:
+    with suppress(OSError):  # another process may have removed it
+        return path.stat().st_mtime
+    return 0.0
 
 
 def _path(folder: Path, kind: str, name: str) -> Path:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from digest.model import Entry, Link, Listing, Paper
 from digest.sources.identity import same_paper, split_key
 from digest.store.sql import batched, insert_ignore, keep_others_out
-from digest.store.tables import listing, paper, paper_key
+from digest.store.tables import feedback, listing, paper, paper_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +104,13 @@ def by_ids(connection: sa.Connection, ids: Iterable[int]) -> list[Paper]:
     return out
 
 
-def titles(connection: sa.Connection) -> list[tuple[int, str]]:
-    """(id, title) of every stored paper, listed or not."""
-    return [(r.id, r.title) for r in connection.execute(sa.select(paper.c.id, paper.c.title).order_by(paper.c.id))]
+def titles(connection: sa.Connection, subscriber_id: int) -> list[tuple[int, str]]:
+    """(id, title) of every paper that this subscriber may know of: a source listed it, or they spoke of it. What
+    only stands in another reader's library is nobody else's to see."""
+    listed = sa.exists().where(listing.c.paper_id == paper.c.id)
+    own = sa.exists().where(feedback.c.paper_id == paper.c.id, feedback.c.subscriber_id == subscriber_id)
+    rows = connection.execute(sa.select(paper.c.id, paper.c.title).where(sa.or_(listed, own)).order_by(paper.c.id))
+    return [(r.id, r.title) for r in rows]
 
 
 def corpus(connection: sa.Connection) -> list[Paper]:

@@ -150,6 +150,17 @@ def test_papers_that_no_source_listed_can_be_liked() -> None:
     assert picks[0].reasons[0].text == "Wax and nectar"
 
 
+def test_another_readers_library_cannot_be_named_or_tell_that_it_is_there() -> None:
+    mine = Paper("Wax and nectar", TOPICS["bees"], keys=("arxiv:2301.00001", "title:waxandnectar"), id=9001)
+    asking = [
+        reader(liked=(text,), trending=0.0) for text in ("2301.00001", "title:waxandnectar", "id:9001", "9001")
+    ]
+    one = world()
+    alone = one.choose(asking)
+    one.acquaint([mine], public=False)
+    assert one.choose([*asking, who_says(*said("liked", 9001))])[:4] == alone
+
+
 def test_a_paper_that_nobody_knows_any_more_breaks_nothing() -> None:
     assert world().choose([who_says(*said("liked", 12345))])[0] == ()
 
@@ -276,9 +287,9 @@ def test_nothing_is_learned_from_few_readers() -> None:
     assert Others.learn(few, space().corpus) is None
 
 
-def test_what_one_reader_alone_liked_is_not_in_what_is_learned() -> None:
+def test_what_one_or_two_readers_liked_is_not_in_what_is_learned() -> None:
     unliked = [row for row in range(300) if row not in {one for rows in likes().values() for one in rows}]
-    more = likes() | {0: [*likes()[0], *unliked[:5]]}
+    more = likes() | {0: [*likes()[0], *unliked[:5]], 1: [*likes()[1], *unliked[:5]], 900: unliked[:1]}
     with_it, without = Others.learn(more, space().corpus), learned()
     assert with_it is not None
     assert without is not None

@@ -28,6 +28,7 @@ class Teller:
         self._papers, self._rows, self._catalogue, self._vocabulary = papers, rows, catalogue, vocabulary
         self._told: dict[tuple[Named, int], tuple[str, str, tuple[str, ...]]] = {}  # once for all readers
         self._written: dict[int, dict[str, str]] = {}  # candidate → its terms as people write them, once picked
+        self._wanted: dict[Named, Mapping[int, float]] = {}
         self._weights: dict[int, dict[int, float]] = {}  # candidate → its row of terms, once picked
 
     def reasons(
@@ -67,7 +68,9 @@ class Teller:
 
     def _terms(self, one: Named, place: int) -> tuple[str, ...]:
         """The words that matched, heaviest first. Of a pair and its words the pair is told."""
-        wanted = self._catalogue.weights(one)
+        wanted = self._wanted.get(one)
+        if wanted is None:
+            wanted = self._wanted[one] = self._catalogue.weights(one)
         if not wanted:
             return ()
         if place not in self._written:

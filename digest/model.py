@@ -185,6 +185,7 @@ class Reason:
     text: str  # the interest as the reader wrote it; for "more" how many there are; else empty
     terms: tuple[str, ...] = ()  # the words that matched, heaviest first
     share: float = 0.0  # points of the score
+    beside: int = 0  # of a liked paper: how many others that the reader liked speak for it as much
 
 
 @dataclass(frozen=True, slots=True)

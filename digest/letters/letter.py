@@ -195,8 +195,14 @@ def _lede(letter: Letter) -> str:
     days = "one day" if letter.days == 1 else f"{letter.days} days"
     spread = f" listed {'on' if letter.days == 1 else 'over'} {days}" if letter.days else ""
     papers = f"{number} of {count(pool, 'paper')}{spread}" if pool >= number > 0 else count(number, "paper")
-    wanted = _wanted(letter.subscriber.profile) or ("what you liked" if _by_likes(letter) else "")
+    wanted = " and ".join(filter(None, [_wanted(letter.subscriber.profile), _liked(letter)]))
     return f"{papers}, chosen for {wanted}." if wanted else f"{papers}, by how much attention they get."
+
+
+def _liked(letter: Letter) -> str:
+    """ "what you liked", where that has chosen papers and the profile's own list does not say so."""
+    kinds = {reason.kind for pick in letter.picks for reason in pick.reasons}
+    return "what you liked" if kinds & {"liked", "saved"} and not letter.subscriber.profile.liked else ""
 
 
 def _by_likes(letter: Letter) -> bool:
@@ -314,7 +320,8 @@ def _why(reason: Reason, listed: date | None, slot: date) -> WhyView:
     # “tool use”: tool, use — says nothing twice.
     repeated = set(" ".join(terms).casefold().split()) == set(re.findall(r"\w+", words.casefold()))
     verb = reason.kind if reason.kind in ("liked", "saved") else "follow"
-    return WhyView(f"Because you {verb} “", words, "”", "" if repeated else shorten(", ".join(terms), 120))
+    others = f" and {count(reason.beside, 'other')} like it" if reason.beside else ""
+    return WhyView(f"Because you {verb} “", words, f"”{others}", "" if repeated else shorten(", ".join(terms), 120))
 
 
 def _listed(listed: date | None, slot: date) -> str:

@@ -189,7 +189,7 @@ class Catalogue:
                 of_words = np.where(of_words > 0, of_words, SPREAD_OF_WORDS)
             scale = np.divide(of_words, spread, out=np.zeros_like(spread), where=spread > 1e-9)
             beyond = scale * (topics - self._space.trust * usual_topics.mean(axis=1, keepdims=True))
-            share = np.array([_share_of_topics(one) for one in some])[:, None]
+            share = self._space.maturity * np.array([_share_of_topics(one) for one in some])[:, None]
             alone = WORDS_ALONE * likeness
             if self._space.view and self._space.topics.width:
                 share = 1 - BESIDE_VIEW * (1 - share)

@@ -11,11 +11,12 @@ from scipy import sparse
 from digest.model import Paper, Reason
 from digest.ranking.interests import PAPER_KINDS, Catalogue, Named
 from digest.ranking.score import OTHERS
-from digest.ranking.terms import terms
+from digest.ranking.terms import folded_terms, terms
 
 MOST = 3  # reasons of one pick; where there are more, the last one sums up the rest and tells how many they are
 MOST_TERMS = 5
-TOLD_FROM = 0.4  # of the heaviest term's part
+LIKES = ("liked", "saved")
+AS_MUCH = 0.5  # of the weightiest like's part: such a one is counted beside it
 LEAST_POINTS = 1e-9
 
 
@@ -40,6 +41,7 @@ class Teller:
         (−evidence for, interest), in proportion.
         """
         found.sort()
+        found, beside = _likes_together(found)
         total = -sum([part for part, _ in found])
         points = (score - min(popular, score)) / total if total > 0 else 0.0
         popular = min(popular, score) if points > 0 else score
@@ -51,7 +53,7 @@ class Teller:
             if len(kept) == 1 and kept[0][1] == OTHERS:
                 kept = found[1:2]  # a reader is told of an interest of their own
             left = total + sum([part for part, _ in kept])
-        told = [self._reason(one, -points * part, place) for part, one in kept]
+        told = [self._reason(one, -points * part, place, beside) for part, one in kept]
         if popular > LEAST_POINTS:
             place = next((n for n, one in enumerate(told) if one.share < popular), len(told))
             told.insert(place, Reason("trending", "", (), popular))
@@ -59,12 +61,12 @@ class Teller:
             told.append(Reason("more", str(len(found) - len(kept)), (), points * left))
         return tuple(told)
 
-    def _reason(self, one: Named, share: float, place: int) -> Reason:
+    def _reason(self, one: Named, share: float, place: int, beside: int) -> Reason:
         told = self._told.get((one, place))
         if told is None:
             liked = self._catalogue.paper(one) if one.kind in PAPER_KINDS else None
             told = self._told[one, place] = one.kind, liked.title if liked else one.text, self._terms(one, place)
-        return Reason(told[0], told[1], told[2], share)  # type: ignore[arg-type]
+        return Reason(told[0], told[1], told[2], share, beside if one.kind in LIKES else 0)  # type: ignore[arg-type]
 
     def _terms(self, one: Named, place: int) -> tuple[str, ...]:
         """The words that matched, heaviest first. Of a pair and its words the pair is told."""
@@ -93,10 +95,26 @@ class Teller:
         covered = {word for term in weights if " " in term and term in written for word in term.split(" ")}
         ranked = sorted(weights, key=lambda term: (-weights[term], term))
         if one.kind != "phrase":
-            # Two abstracts share many a word by chance; what is told of them is what brought them together.
-            ranked = [term for term in ranked if weights[term] >= TOLD_FROM * weights[ranked[0]]]
+            # Two abstracts share many a word by chance; what is told of them stands in a title.
+            liked = self._catalogue.paper(one)
+            titles = {*folded_terms(self._papers[place].title), *folded_terms(liked.title if liked else one.text)}
+            ranked = [term for term in ranked if term in titles]
         told = [written[term] for term in ranked if term in written and term not in covered]
         return tuple(dict.fromkeys(told))[:MOST_TERMS]
+
+
+def _likes_together(found: list[tuple[float, Named]]) -> tuple[list[tuple[float, Named]], int]:
+    """All likes as one, under the name of the weightiest, and how many others speak for the paper as much.
+
+    Of a library each paper says a little, and what it says together is one reason.
+    """
+    likes = [pair for pair in found if pair[1].kind in LIKES]
+    if len(likes) < 2:
+        return found, 0
+    lead, name = likes[0]
+    together = (sum([part for part, _ in likes]), name)
+    rest = [pair for pair in found if pair[1].kind not in LIKES]
+    return sorted([*rest, together]), sum(part <= AS_MUCH * lead for part, _ in likes[1:])
 
 
 @lru_cache(maxsize=10_000)

@@ -94,6 +94,7 @@ class Space:
         number = rows.shape[0]
         # The mean of ten papers is mostly those papers, so what is usual in a small store is only partly believed.
         self.trust = number / (number + 50)
+        self.maturity = number / (number + 100)  # topics of two hundred papers are half chance
         self.sample = self.corpus.take(np.arange(0, number, max(1, number // SAMPLE)))
 
     def to_arrays(self) -> dict[str, np.ndarray]:

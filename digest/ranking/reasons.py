@@ -97,8 +97,8 @@ class Teller:
         if one.kind != "phrase":
             # Two abstracts share many a word by chance; what is told of them stands in a title.
             liked = self._catalogue.paper(one)
-            titles = {*folded_terms(self._papers[place].title), *folded_terms(liked.title if liked else one.text)}
-            ranked = [term for term in ranked if term in titles]
+            titles = _in_title(self._papers[place].title), _in_title(liked.title if liked else one.text)
+            ranked = [term for term in ranked if term in titles[0] or term in titles[1]]
         told = [written[term] for term in ranked if term in written and term not in covered]
         return tuple(dict.fromkeys(told))[:MOST_TERMS]
 
@@ -115,6 +115,11 @@ def _likes_together(found: list[tuple[float, Named]]) -> tuple[list[tuple[float,
     together = (sum([part for part, _ in likes]), name)
     rest = [pair for pair in found if pair[1].kind not in LIKES]
     return sorted([*rest, together]), sum(part <= AS_MUCH * lead for part, _ in likes[1:])
+
+
+@lru_cache(maxsize=50_000)
+def _in_title(title: str) -> frozenset[str]:
+    return frozenset(folded_terms(title))
 
 
 @lru_cache(maxsize=10_000)

@@ -43,6 +43,7 @@ HTML_BUDGET = 90_000  # bytes; Gmail clips at about 102 KB, and with the end the
 TITLE_LIMIT = 300  # characters; a longer one is a mistake of the source
 AUTHORS_SHOWN = 3
 REASONS_SHOWN = 3
+MANY = 9  # liked papers; more are not counted before a reader
 TERMS_SHOWN = 5
 ABSTRACT_LIMIT = 420  # characters: two or three sentences
 TOLD_FROM = 0.1  # share of the score from which a further reason is told
@@ -320,7 +321,8 @@ def _why(reason: Reason, listed: date | None, slot: date) -> WhyView:
     # “tool use”: tool, use — says nothing twice.
     repeated = set(" ".join(terms).casefold().split()) == set(re.findall(r"\w+", words.casefold()))
     verb = reason.kind if reason.kind in ("liked", "saved") else "follow"
-    others = f" and {count(reason.beside, 'other')} like it" if reason.beside else ""
+    number = count(reason.beside, "other") if reason.beside <= MANY else "many others"
+    others = f" and {number} like it" if reason.beside else ""
     return WhyView(f"Because you {verb} “", words, f"”{others}", "" if repeated else shorten(", ".join(terms), 120))
 
 

@@ -78,6 +78,15 @@ def test_likes_bring_their_field_and_say_so() -> None:
     assert picks[0].reasons[0].text in {one.title for one in field_papers()}
 
 
+def test_a_library_speaks_as_one_under_the_name_of_its_weightiest_paper() -> None:
+    (picks,) = world().choose([who_says(*said("liked", *of_field("bees")[:20]))])
+    for pick in picks:
+        assert [reason.kind for reason in pick.reasons] == ["liked"]
+        assert 0 < pick.reasons[0].beside < 20
+        titles = f"{pick.paper.title} {pick.reasons[0].text}"
+        assert all(word in titles for word in pick.reasons[0].terms)
+
+
 def test_what_is_saved_counts_as_liked_and_is_told_as_saved() -> None:
     (picks,) = world().choose([who_says(*said("saved", *of_field("clocks")[:3]))])
     assert set(fields_of(picks)) == {"clocks"}

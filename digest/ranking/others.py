@@ -4,9 +4,10 @@ Implicit-feedback ALS (Hu, Koren and Volinsky, 2008; by conjugate gradients afte
 gives each reader and each liked paper a vector. A paper that came this morning has no likes, so its vector is read
 off its text by ridge regression.
 
-Nobody's likes are told to anybody: nothing is learned from fewer than FEWEST_READERS readers, a paper has a vector
-of its own once LIKED_BY of them liked it (who are left out do not count), what a letter gets is one number a paper
-in which all of them have a part, and its reason names neither reader nor paper.
+Nobody's likes are told to anybody: nothing is learned from fewer than FEWEST_READERS readers, nor from what one reader
+alone liked (who are left out do not count); a paper speaks by its own vector once HEARD_FROM of them liked it, and by
+its text before; what a letter gets is one number a paper in which all of them have a part, and its reason names neither
+reader nor paper.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from digest.ranking.topics import on_grid, unit
 
 FEWEST_READERS = 100  # with FEWEST_LIKES likes that others share; below, nothing is learned
 FEWEST_LIKES = 3
-LIKED_BY = 3
+HEARD_FROM = 3  # readers; a paper that fewer like speaks by its text, whoever likes it
+LIKED_BY = 2
 FACTORS = 64
 CONFIDENCE = 40.0  # how much surer a like is than its absence
 SHRINK = 1.0  # ALS's regularisation
@@ -60,7 +62,8 @@ class Others:
             liked = text[popular]
             reading = np.linalg.solve(liked.T @ liked + RIDGE * np.eye(text.shape[1]), liked.T @ factors[popular])
             read = text @ reading
-            factors = np.where(popular[:, None], factors, read)
+            often = np.asarray(table.sum(axis=0)).ravel() >= HEARD_FROM
+            factors = np.where(often[:, None], factors, read)
             directions = unit(read)
             return cls(factors, reading, directions.mean(axis=0), np.cov(directions.T, bias=True))
 

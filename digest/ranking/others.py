@@ -4,10 +4,10 @@ Implicit-feedback ALS (Hu, Koren and Volinsky, 2008; by conjugate gradients afte
 gives each reader and each liked paper a vector. A paper that came this morning has no likes, so its vector is read
 off its text by ridge regression.
 
-Nobody's likes are told to anybody: nothing is learned from fewer than FEWEST_READERS readers, nor from what one reader
-alone liked (who are left out do not count); a paper speaks by its own vector once HEARD_FROM of them liked it, and by
-its text before; what a letter gets is one number a paper in which all of them have a part, and its reason names neither
-reader nor paper.
+Nobody's likes are told to anybody: nothing is learned from fewer than FEWEST_READERS readers, nor from what one
+reader alone liked (who are left out do not count); a paper speaks by its own vector once HEARD_FROM of them liked
+it, and by its text before; what a letter gets is one number a paper in which all of them have a part, and its
+reason names neither reader nor paper.
 """
 
 from __future__ import annotations

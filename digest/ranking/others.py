@@ -24,8 +24,8 @@ from digest.ranking.topics import on_grid, unit
 
 FEWEST_READERS = 100  # with FEWEST_LIKES likes that others share; below, nothing is learned
 FEWEST_LIKES = 3
-HEARD_FROM = 3  # readers; a paper that fewer like speaks by its text, whoever likes it
-LIKED_BY = 2
+LIKED_BY = 2  # readers; a paper that fewer like teaches nothing
+HEARD_FROM = 3  # readers; one that fewer like speaks by its text, whoever likes it
 FACTORS = 64
 CONFIDENCE = 40.0  # how much surer a like is than its absence
 SHRINK = 1.0  # ALS's regularisation
@@ -110,7 +110,7 @@ def _shared(likes: Mapping[int, Iterable[int]]) -> list[list[int]]:
         shared = ([row for row in rows if number[row] >= LIKED_BY] for rows in kept)
         fewer = [rows for rows in shared if len(rows) >= FEWEST_LIKES]
         if sum(map(len, fewer)) == sum(map(len, kept)):
-            return sorted(kept)
+            return sorted(fewer)
         kept = fewer
 
 

@@ -11,12 +11,9 @@ from scipy import sparse
 from digest.model import InterestKind
 from digest.ranking.interests import Catalogue, Named
 
-# Likeness that makes one interest alone a clear match: relevance 0.63. On three real pages a phrase of one or two
-# words has a likeness of 0.15 to 0.36 to the one or two papers that are most about it, of 0.04 to 0.13 to most of
-# those that mention one of its words, and of 0.04 to 0.10 to the nearest of the others.
+# Likeness that makes one interest alone a clear match, with a relevance of 0.63: for a phrase, and for a paper.
+# They were chosen so that a score means the same for both (docs/calibration.png).
 PHRASE = 0.25
-# Whole papers: what readers of 1,929 papers went on to like has a likeness of 0.05 to 0.14 (the middle and the best
-# tenth) to three papers that they liked before, and the median candidate 0.004.
 PAPER = 0.12
 # n likes are divided by n to this power: a hundred of them say more than one, not a hundred times more. Chosen so
 # that a score means the same share of papers liked for three likes and for a library (docs/calibration.png).
@@ -35,9 +32,8 @@ class Asked:
 
     interests: Sequence[tuple[Named, float]]  # with weights, above 0
     trending: float  # the profile's knob, 0–1
-    others: np.ndarray | None = (
-        None  # what readers with like likes say, in spreads above what is usual, (candidates,)
-    )
+    # What other readers say of each candidate, in spreads above what is usual, (candidates,).
+    others: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +126,11 @@ _FAMILY = {"phrase": 0, "author": 1, "category": 2, "liked": _LIKED, "saved": _L
 
 def _worth(kind: InterestKind) -> float:
     """What one interest of a kind says of a candidate at full weight and a likeness of 1."""
-    likes = 1 / PAPER
-    return {"phrase": 1 / PHRASE, "author": AUTHOR, "category": CATEGORY, "disliked": AGAINST * likes}.get(
-        kind, likes
-    )
+    if kind in ("author", "category"):
+        return AUTHOR if kind == "author" else CATEGORY
+    if kind == "phrase":
+        return 1 / PHRASE
+    return (AGAINST if kind == "disliked" else 1.0) / PAPER
 
 
 def _others(readers: Sequence[Asked], weights: sparse.csr_matrix, parts: np.ndarray) -> np.ndarray:

@@ -90,16 +90,19 @@ class Topics:
 def _frequent(rows: Rows) -> np.ndarray:
     """The columns of the terms from which topics are learned: what one paper alone says joins nothing."""
     seen = np.bincount(rows.indices, minlength=rows.shape[1])
-    known = np.flatnonzero(seen >= 2)
-    return np.sort(known[np.argsort(-seen[known], kind="stable")[:TOPIC_TERMS]])
+    return _most(seen, np.flatnonzero(seen >= 2), TOPIC_TERMS)
+
+
+def _most(seen: np.ndarray, columns: np.ndarray, number: int) -> np.ndarray:
+    """So many of the columns, those that are seen in most papers, in their order."""
+    return np.sort(columns[np.argsort(-seen[columns], kind="stable")[:number]])
 
 
 def _company(rows: Rows, words: np.ndarray) -> np.ndarray:
     """A vector for each frequent word, (vocabulary × dimensions), turned so that the first dimensions tell papers
     apart best."""
     seen = np.bincount(rows.indices, minlength=rows.shape[1])
-    known = words[seen[words] >= COMPANY_PAPERS]
-    known = np.sort(known[np.argsort(-seen[known], kind="stable")[:COMPANY_WORDS]])
+    known = _most(seen, words[seen[words] >= COMPANY_PAPERS], COMPANY_WORDS)
     dimensions = COMPANY[-1]
     if len(known) <= 2 * dimensions or rows.shape[0] < COMPANY_FROM:
         return np.zeros((rows.shape[1], 0))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from email_validator import EmailNotValidError, validate_email
@@ -15,6 +16,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, 
 
 from digest import tomlfile
 from digest.errors import ConfigMissing, FileInvalid, Problem
+from digest.language import known
+from digest.tokens import SECRET_BYTES
 
 FILE_NAME = "config.toml"
 
@@ -91,6 +94,7 @@ class LetterConfig(Section):
     from_address: Address = "digest@localhost.localdomain"
     contact: Annotated[str, AfterValidator(lambda a: a and check_address(a))] = ""  # "" is from_address
     postal_address: OneLine = ""
+    language: Annotated[str, AfterValidator(known)] = "en"  # of letters to those whose profile names none
     templates: str = ""  # a folder whose files replace the shipped templates of the same name
 
     @property
@@ -157,6 +161,24 @@ class DeliveryConfig(Section):
     smtp: SmtpConfig = SmtpConfig()
 
 
+def _base_url(url: str) -> str:
+    url = url.rstrip("/")
+    parts = urlsplit(url)
+    here = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    if url and not (parts.hostname and (parts.scheme == "https" or (here and parts.scheme == "http"))):
+        raise ValueError(f"{url!r} is no address of pages — write it as 'https://digest.example.org'")
+    if parts.query or parts.fragment or parts.username or not url.isascii() or not url.isprintable() or " " in url:
+        raise ValueError(f"{url!r} holds more than a host and a path — write it as 'https://digest.example.org'")
+    return url
+
+
+class WebConfig(Section):
+    """Our own pages, which letters link to."""
+
+    base_url: Annotated[str, AfterValidator(_base_url), Field(max_length=200)] = ""  # "": letters link to none
+    secret_file: str = "secret"  # noqa: S105 - a file's name; signs the links
+
+
 class ServeConfig(Section):
     tick_seconds: int = Field(60, ge=1, le=3600)
 
@@ -168,6 +190,7 @@ class Config(Section):
     ranking: RankingConfig = RankingConfig()
     delivery: DeliveryConfig = DeliveryConfig()
     serve: ServeConfig = ServeConfig()
+    web: WebConfig = WebConfig()
     _home: Path = PrivateAttr(default_factory=Path)
 
     @property
@@ -228,3 +251,22 @@ def password(smtp: SmtpConfig, home: Path) -> str:
     except OSError as error:
         what, remedy = f"cannot read {path}: {error.strerror or error}", "name a file that this user may read"
     raise FileInvalid([Problem(str(home / FILE_NAME), None, key, what, remedy)])
+
+
+def secrets(web: WebConfig, home: Path) -> list[bytes]:
+    """What links are signed with, the newest first. Raises `FileInvalid` for a file that holds no secret."""
+    path = home / Path(web.secret_file).expanduser()
+    try:
+        lines = path.read_text("ascii").split()
+        found = [bytes.fromhex(line) for line in lines]
+        if not found or min(map(len, found)) < SECRET_BYTES:
+            raise ValueError
+        return found
+    except FileNotFoundError:
+        what = f"there is no {path} to sign links with"
+    except ValueError:
+        what = f"{path} is not a list of secrets, each {2 * SECRET_BYTES} hexadecimal digits"
+    except OSError as error:
+        what = f"cannot read {path}: {error.strerror or error}"
+    remedy = "`digest secret new` makes one; copy it to every machine that sends"
+    raise FileInvalid([Problem(str(home / FILE_NAME), None, "web.secret_file", what, remedy)])

@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from digest import clock
 from digest.config import Config
 from digest.errors import StoreLocked
+from digest.language import language
 from digest.letters.mime import message_id
 from digest.letters.subject import count, subject
 from digest.model import Letter, LetterState, Pick, Subscriber, SubscriberState, Verdict
@@ -189,7 +190,8 @@ class Press:
             return replace(letter, state=LetterState.FAILED, note=note)
         if not picks:
             return replace(letter, note=_why_empty(edition, want))
-        line = subject(picks, edition.day, reader.profile)
+        words = language(reader.language or self.config.letter.language)
+        line = subject(picks, edition.day, reader.profile, words)
         return replace(letter, picks=picks, state=LetterState.READY, subject=line)
 
 

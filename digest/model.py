@@ -173,6 +173,8 @@ class Subscriber:
     state: SubscriberState = SubscriberState.ACTIVE
     state_reason: str = ""
     next_due_at: datetime | None = None
+    language: str = ""  # of the letter: "de", "en-US"; empty is the installation's
+    secret: str = ""  # random; signed into the links of this subscriber's letters
     id: int = 0
 
 
@@ -198,6 +200,7 @@ class Pick:
     trending: float  # 0–1
     reasons: tuple[Reason, ...] = ()
     listed: date | None = None  # the last day it was listed
+    votes: int | None = None  # the most it had; None is unknown
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ from digest.config import Config
 from digest.courier import render_letter
 from digest.edition import Press
 from digest.errors import UserFileError
-from digest.letters.letter import Rendered
+from digest.letters.compose import Rendered
 from digest.letters.subject import shorten
 from digest.model import Letter, LetterState, Subscriber, Verdict
 from digest.store import letters, subscribers

@@ -23,6 +23,7 @@ from pydantic import (
 from digest import tomlfile
 from digest.clock import CADENCES
 from digest.config import Address, OneLine, Zone, check_address
+from digest.language import known
 from digest.model import Interest, Profile, Subscriber
 from digest.text import clean
 
@@ -93,6 +94,7 @@ class ProfileFile(BaseModel):
     time_zone: Zone = "UTC"
     cadence: Annotated[str, AfterValidator(_cadence)] = "daily"
     hour: int = Field(7, ge=0, le=23)
+    language: Annotated[str, AfterValidator(lambda code: code and known(code))] = ""
     papers: int = Field(DEFAULTS.papers, ge=1, le=50)
     floor: float = Field(DEFAULTS.floor, ge=0, le=100, allow_inf_nan=False)
     trending: float = Field(DEFAULTS.trending, ge=0, le=1, allow_inf_nan=False)
@@ -139,6 +141,7 @@ def parse(data: bytes, name: str, handle: str) -> Subscriber:
         time_zone=file.time_zone,
         cadence=file.cadence,
         hour=file.hour,
+        language=file.language,
         profile=Profile(
             interests=tuple(Interest(one.text, one.weight) for one in file.interests),
             muted=_distinct(file.muted),

@@ -85,6 +85,7 @@ def write(connection: sa.Connection, edition_id: int, letters: Sequence[Letter])
             "relevance": p.relevance,
             "trending": p.trending,
             "listed": p.listed,
+            "votes": p.votes,
             "reasons": [asdict(reason) for reason in p.reasons],
             "void": False,
         }
@@ -407,7 +408,7 @@ def _load(
     for r in chosen:
         reasons = tuple(Reason(**{**one, "terms": tuple(one["terms"])}) for one in r.reasons)
         picks.setdefault(r.letter_id, []).append(
-            Pick(known[r.paper_id], r.score, r.relevance, r.trending, reasons, r.listed)
+            Pick(known[r.paper_id], r.score, r.relevance, r.trending, reasons, r.listed, r.votes)
         )
     return [
         Letter(

@@ -1,0 +1,60 @@
+"""The templates of the letter: the shipped ones, and those that an operator puts before them.
+
+    letter/letter.html  .txt    the two parts
+    letter/card.html    .txt    one paper
+    letter/why.html     .txt    one reason for it
+    letter/group.html   .txt    a heading above the papers of one interest
+
+The names that each sees are in `views`, and in docs/templates.md for those who write one. A name that is not there
+is an error, not a gap. Fixed words are written as `{{ _("Preferences") }}`, in English, and looked up in the
+catalogue of the letter's language.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from digest.language import Language, language
+from digest.letters.slots import wrap_filter
+
+NAMES = tuple(f"letter/{part}.{kind}" for part in ("letter", "card", "why", "group") for kind in ("html", "txt"))
+
+
+class Templates:
+    def __init__(self, override: Path | None = None) -> None:
+        """The templates in the folder `override` come before the shipped ones of the same names."""
+        self.override = override
+        self._of: dict[str, jinja2.Environment] = {}
+
+    def of(self, words: Language) -> jinja2.Environment:
+        """The templates with the fixed words of a language."""
+        if words.code not in self._of:
+            self._of[words.code] = self._environment(words)
+        return self._of[words.code]
+
+    def _environment(self, words: Language) -> jinja2.Environment:
+        shipped = jinja2.PackageLoader("digest", "templates")
+        folders: list[jinja2.BaseLoader] = [] if self.override is None else [jinja2.FileSystemLoader(self.override)]
+        made = jinja2.Environment(
+            loader=jinja2.ChoiceLoader([*folders, shipped]),
+            extensions=["jinja2.ext.i18n"],
+            # Everything but text is escaped, also under a name that we did not think of.
+            autoescape=jinja2.select_autoescape(disabled_extensions=("txt",), default=True),
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+            auto_reload=False,  # one run, one look: without it every letter asks the disk for changes
+        )
+        made.filters["wrap"] = wrap_filter
+        spoken: Any = made  # the extension's methods are not declared
+        spoken.install_gettext_callables(words.words.gettext, words.words.ngettext, newstyle=True)
+        return made
+
+
+def environment() -> jinja2.Environment:
+    """The shipped templates, in English."""
+    return Templates().of(language("en"))

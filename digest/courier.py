@@ -14,7 +14,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 from uuid import uuid4
 
 import jinja2
@@ -38,8 +39,12 @@ from digest.letters.letter import TEMPLATES, Rendered, environment, render
 from digest.letters.mime import assemble
 from digest.letters.subject import count
 from digest.model import Letter, LetterState, Outcome
+from digest.signing import signers_of
 from digest.store import letters
 from digest.store.opening import Store
+
+if TYPE_CHECKING:
+    from digest.letters.dkim import Signer
 
 RECORD_TRIES = 6  # the store waits by itself each time; what was sent must be written down
 
@@ -93,9 +98,10 @@ def templates_of(config: Config) -> jinja2.Environment:
 
 
 def check(config: Config) -> None:
-    """Raise the `FileInvalid` that would stop every letter, before anything is written: templates, password."""
+    """Raise the `FileInvalid` that would stop every letter, before any is written: templates, password, keys."""
     templates_of(config)
     transport_of(config)
+    signers_of(config)
 
 
 def render_letter(letter: Letter, config: Config, templates: jinja2.Environment | None = None) -> Rendered:
@@ -112,14 +118,20 @@ def render_letter(letter: Letter, config: Config, templates: jinja2.Environment 
         raise
 
 
-def compose(letter: Letter, config: Config, templates: jinja2.Environment) -> Parcel:
+def compose(
+    letter: Letter, config: Config, templates: jinja2.Environment, signers: Sequence[Signer] = ()
+) -> Parcel:
     """A letter, ready to go. Raises `NotMailable` for this letter alone, `TemplateInvalid` for any."""
-    rendered = render_letter(letter, config, templates)
+    message = assemble(render_letter(letter, config, templates), letter, config.letter)
+    assert letter.created_at is not None
+    for signer in signers:
+        # The time is the letter's, not now, so that a letter that is sent again has the same bytes.
+        message = signer.sign(message, letter.created_at)
     return Parcel(
         sender=config.letter.from_address,
         recipient=letter.subscriber.address,
         message_id=letter.message_id,
-        message=assemble(rendered, letter, config.letter),
+        message=message,
     )
 
 
@@ -146,7 +158,7 @@ def deliver(
     if not abandoned and (waiting is None or waiting > now()):
         return round_.done  # a relay that is down need not be asked when there is nothing to say
     try:
-        asyncio.run(round_.go(transport or transport_of(config), templates_of(config)))
+        asyncio.run(round_.go(transport or transport_of(config), templates_of(config), signers_of(config)))
     except (RelayUnusable, TemplateInvalid) as error:
         round_.done.stopped = error
     return round_.done
@@ -166,7 +178,8 @@ class _Round:
         self.progress = progress
         self.done = Delivered()
 
-    async def go(self, transport: Transport, templates: jinja2.Environment) -> None:
+    async def go(self, transport: Transport, templates: jinja2.Environment, signers: Sequence[Signer]) -> None:
+        parcel_of = partial(compose, config=self.config, templates=templates, signers=signers)
         await transport.open()
         try:
             await self._settle(transport)
@@ -179,7 +192,7 @@ class _Round:
                     chunk = letters.by_ids(connection, claimed)
                 if not chunk:
                     return
-                await self._send(transport, templates, lease, chunk)
+                await self._send(transport, parcel_of, lease, chunk)
                 self.progress(len(chunk))
         finally:
             await transport.close()
@@ -204,7 +217,7 @@ class _Round:
                         self.done.troubles.append((letters.by_ids(connection, [letter_id])[0], outcome))
 
     async def _send(
-        self, transport: Transport, templates: jinja2.Environment, lease: str, chunk: Sequence[Letter]
+        self, transport: Transport, parcel_of: Callable[[Letter], Parcel], lease: str, chunk: Sequence[Letter]
     ) -> None:
         outcomes: dict[int, Outcome] = {}
         untouched: list[int] = []
@@ -212,7 +225,7 @@ class _Round:
         parcels: dict[int, Parcel] = {}
         for letter in chunk:
             try:
-                parcels[letter.id] = compose(letter, self.config, templates)
+                parcels[letter.id] = parcel_of(letter)
             except TemplateInvalid as error:
                 untouched, stopped, parcels = [one.id for one in chunk if one.id not in outcomes], error, {}
                 break

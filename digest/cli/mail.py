@@ -27,6 +27,7 @@ from digest.model import (
     Reason,
     Subscriber,
 )
+from digest.signing import signers_of
 from digest.store import letters
 
 
@@ -42,11 +43,13 @@ def test_mail(address: Annotated[str, typer.Argument(help="Where to send it.", m
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="ADDRESS") from None
     letter = _specimen(config, recipient)
-    parcel = compose(letter, config, templates_of(config))
+    signers = signers_of(config)
+    parcel = compose(letter, config, templates_of(config), signers)
     transport = transport_of(config)
     how = config.delivery
     via = f"{how.smtp.host}:{how.smtp.port}" if how.kind == "smtp" else f"the Maildir {how.maildir}"
-    note(f"sending to {recipient} through {via}")
+    signed = "".join(f", signed by {one.record_name}" for one in signers)
+    note(f"sending to {recipient} through {via}{signed}")
 
     async def send(transport: Transport) -> Outcome | RelayUnusable:
         try:

@@ -29,7 +29,7 @@ def main() -> None:
     arguments.add_argument("--pages", type=Path, default=SAMPLES)
     wanted = arguments.parse_args()
     config = Config()
-    letters = _letters(wanted.letters, wanted.pages, config)
+    letters = some_letters(wanted.letters, wanted.pages, config)
     templates = environment()
     rendered = [render(one, config.letter, templates) for one in letters]
     number = len(letters)
@@ -52,7 +52,7 @@ def main() -> None:
     print(line("letter to mail: render and assemble", whole, whole_spread, number))
 
 
-def _letters(number: int, pages: Path, config: Config) -> list[Letter]:
+def some_letters(number: int, pages: Path, config: Config) -> list[Letter]:
     with tempfile.TemporaryDirectory() as folder:
         store = open_store(f"sqlite:///{folder}/digest.db")
         day = take_pages(store, pages)

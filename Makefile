@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST_WORKERS ?= 2
 
-.PHONY: demo test lint types unit bench bench-relevance bench-ranking ablation calibration pictures clean venv model
+.PHONY: demo test lint types unit bench bench-dkim bench-relevance bench-ranking ablation calibration pictures clean venv model
 
 demo: venv ## run the main job on the shipped samples, in ./demo
 	$(BIN)/digest demo demo
@@ -23,6 +23,9 @@ types: venv
 bench: venv ## side-by-side measurements, printed as ratios
 	$(BIN)/python -m benchmarks.letters $(if $(PAGES),--pages $(PAGES))
 	$(BIN)/python -m benchmarks.run $(if $(PAGES),--pages $(PAGES))
+
+bench-dkim: venv ## signing, beside dkimpy
+	$(BIN)/python -m benchmarks.signing $(if $(PAGES),--pages $(PAGES))
 
 bench-relevance: venv ## ranking quality for the readers in the folder READERS, and with the model SEMANTIC
 	$(BIN)/python -m benchmarks.relevance --readers $(or $(READERS),$(error name the readers' folder: READERS=…)) \

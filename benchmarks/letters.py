@@ -13,10 +13,11 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from pathlib import Path
 
+from digest.letters.letter import Rendered, environment, render
+
 from benchmarks.common import NOW, SAMPLES, line, readers, setup, take_pages, timed
 from digest.config import Config
 from digest.edition import Press
-from digest.letters.letter import Rendered, environment, render
 from digest.letters.mime import assemble
 from digest.model import Letter
 from digest.store import subscribers
@@ -29,7 +30,7 @@ def main() -> None:
     arguments.add_argument("--pages", type=Path, default=SAMPLES)
     wanted = arguments.parse_args()
     config = Config()
-    letters = _letters(wanted.letters, wanted.pages, config)
+    letters = some_letters(wanted.letters, wanted.pages, config)
     templates = environment()
     rendered = [render(one, config.letter, templates) for one in letters]
     number = len(letters)
@@ -52,7 +53,7 @@ def main() -> None:
     print(line("letter to mail: render and assemble", whole, whole_spread, number))
 
 
-def _letters(number: int, pages: Path, config: Config) -> list[Letter]:
+def some_letters(number: int, pages: Path, config: Config) -> list[Letter]:
     with tempfile.TemporaryDirectory() as folder:
         store = open_store(f"sqlite:///{folder}/digest.db")
         day = take_pages(store, pages)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -69,6 +70,25 @@ def check_address(address: str) -> str:
             f"{address!r} is not a mail address: {str(error).rstrip('.')} — write e.g. 'me@example.org'"
         ) from None
     return f"{local}@localhost" if on_this_machine else found.ascii_email or found.normalized
+
+
+def check_selector(selector: str) -> str:
+    """A DKIM selector, in lower case: labels as a host name has them; or a ValueError that says what is wrong."""
+    label = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+    if len(selector) > 100 or not re.fullmatch(rf"{label}(?:\.{label})*", selector.lower()):
+        raise ValueError(f"{selector!r} is not a selector — write letters, digits and hyphens, as in 'digest-2026'")
+    return selector.lower()
+
+
+def _domain(name: str) -> str:
+    """A domain name, normalised as that of an address is."""
+    try:
+        domain = check_address(f"x@{name}").partition("@")[2]
+    except ValueError:
+        domain = ""
+    if "." not in domain and domain != "localhost":
+        raise ValueError(f"{name!r} is not the domain of an address — write e.g. 'example.org'")
+    return domain
 
 
 def _one_line(text: str) -> str:
@@ -179,6 +199,28 @@ class WebConfig(Section):
     secret_file: str = "secret"  # noqa: S105 - a file's name; signs the links
 
 
+class DkimKey(Section):
+    selector: Annotated[str, AfterValidator(check_selector)]
+    file: Annotated[OneLine, Field(min_length=1)]  # the private key, PEM
+
+
+class DkimConfig(Section):
+    """Who signs the letters. Without a key nobody does."""
+
+    domain: Annotated[str, AfterValidator(lambda d: d and _domain(d))] = ""  # "" is that of from_address
+    keys: list[DkimKey] = Field(default_factory=list, max_length=4)  # each signs every letter
+
+    @model_validator(mode="after")
+    def _one_record_each(self) -> Self:
+        seen = set()
+        for place, key in enumerate(self.keys):
+            if key.selector in seen:
+                what = f"another key has the selector {key.selector!r} too — each needs one of its own"
+                raise tomlfile.slip("dkim", ("keys", place, "selector"), key.selector, what)
+            seen.add(key.selector)
+        return self
+
+
 class ServeConfig(Section):
     tick_seconds: int = Field(60, ge=1, le=3600)
 
@@ -189,9 +231,24 @@ class Config(Section):
     edition: EditionConfig = EditionConfig()
     ranking: RankingConfig = RankingConfig()
     delivery: DeliveryConfig = DeliveryConfig()
+    dkim: DkimConfig = DkimConfig()
     serve: ServeConfig = ServeConfig()
     web: WebConfig = WebConfig()
     _home: Path = PrivateAttr(default_factory=Path)
+
+    @model_validator(mode="after")
+    def _aligned(self) -> Self:
+        signed, sender = self.dkim.domain, self.letter.domain
+        # What a receiver holds a signature against is the domain that the reader sees (DMARC).
+        if signed and not f".{sender}".endswith(f".{signed}"):
+            what = f"{signed!r} does not speak for {self.letter.from_address} — write {sender!r} or a parent of it"
+            raise tomlfile.slip("config", ("dkim", "domain"), signed, what)
+        return self
+
+    @property
+    def signing_domain(self) -> str:
+        """The domain whose DNS holds the DKIM records."""
+        return self.dkim.domain or self.letter.domain
 
     @property
     def home(self) -> Path:

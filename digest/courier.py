@@ -40,6 +40,7 @@ from digest.letters.links import Links
 from digest.letters.subject import count
 from digest.letters.templates import NAMES, Templates
 from digest.model import Letter, LetterState, Outcome
+from digest.signing import signers_of
 from digest.store import letters
 from digest.store.opening import Store
 from digest.tokens import Keys
@@ -95,10 +96,11 @@ def templates_of(config: Config) -> Templates:
     raise FileInvalid([Problem(str(config.home / FILE_NAME), None, "letter.templates", what, remedy)])
 
 
-def composer_of(config: Config) -> Composer:
-    """What writes the letters of this configuration. Raises `FileInvalid` for templates or a secret that are not
-    there, `NotMailable` for an address of our own that is none."""
-    return Composer(config.letter, templates_of(config), links_of(config))
+def composer_of(config: Config, *, sign: bool = True) -> Composer:
+    """What writes the letters of this configuration, and signs them where it names keys. Raises `FileInvalid` for
+    templates, keys or a secret that are not there, `NotMailable` for an address of our own that is none."""
+    signers = signers_of(config) if sign else []
+    return Composer(config.letter, templates_of(config), links_of(config), signers)
 
 
 def links_of(config: Config) -> Links | None:
@@ -109,7 +111,7 @@ def links_of(config: Config) -> Links | None:
 
 
 def check(config: Config) -> None:
-    """Raise the `FileInvalid` that would stop every letter, before anything is written: templates, password."""
+    """Raise the `FileInvalid` that would stop every letter, before any is written: templates, keys, password."""
     composer_of(config)
     transport_of(config)
 
@@ -117,7 +119,7 @@ def check(config: Config) -> None:
 def render_letter(letter: Letter, config: Config, composer: Composer | None = None) -> Rendered:
     """What the letter says. Raises `TemplateInvalid` where an operator's template is wrong."""
     with _faults_of_templates(config):
-        return (composer or composer_of(config)).render(letter)
+        return (composer or composer_of(config, sign=False)).render(letter)
 
 
 def compose(letter: Letter, config: Config, composer: Composer) -> Parcel:

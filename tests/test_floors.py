@@ -15,7 +15,7 @@ FLOORS: dict[str, int] = {
     # pure
     **dict.fromkeys(("sources", "library", "ranking", "letters"), 1),
     # adapters
-    **dict.fromkeys(("store", "delivery", "migrations", "semantic"), 2),
+    **dict.fromkeys(("store", "delivery", "migrations", "semantic", "signing"), 2),
     # the day
     **dict.fromkeys(("ingest", "roster", "pool", "edition", "courier", "run"), 3),
     **dict.fromkeys(("verdicts", "libraries", "suggestions", "evaluation"), 3),

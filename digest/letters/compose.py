@@ -9,7 +9,7 @@ from __future__ import annotations
 from binascii import a2b_qp
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import escape
 
@@ -22,6 +22,9 @@ from digest.letters.templates import Templates
 from digest.letters.views import GroupView, WhyView
 from digest.letters.wrap import wrap
 from digest.model import Letter, Paper, Pick
+
+if TYPE_CHECKING:  # `cryptography` takes a while to load, and who signs nothing need not wait for it
+    from digest.letters.dkim import Signer
 
 HTML_BUDGET = 90_000  # bytes, decoded; Gmail clips at about 102 KB, and with the end the way to unsubscribe
 PIECES = 50_000  # that are kept of each kind; beyond that all are made anew, so that memory stays flat
@@ -44,19 +47,28 @@ class Composer:
     """Composes the letters of a run."""
 
     def __init__(
-        self, config: LetterConfig, templates: Templates | None = None, links: Links | None = None
+        self,
+        config: LetterConfig,
+        templates: Templates | None = None,
+        links: Links | None = None,
+        signers: Sequence[Signer] = (),
     ) -> None:
-        """Without `links` letters link to no pages of ours, and readers act by mail."""
+        """Without `links` letters link to no pages of ours, and readers act by mail. All `signers` sign."""
         self._config, self._links = config, links
         self._templates = templates or Templates()
         self._head = mime.Head(config, links)
+        self.signers = signers
         self._of: dict[str, _Typesetter] = {}
 
     def mail(self, letter: Letter) -> bytes:
         """The bytes of the mail. Raises `NotMailable` for an address or Message-ID that could break out of its
         header, and `jinja2.TemplateError` for a template that is wrong."""
         own, html, text = self._setter(letter).parts(letter)
-        return mime.join(self._head.of(letter, own["subject"]), text, html)
+        mail = mime.join(self._head.of(letter, own["subject"]), text, html)
+        for signer in self.signers:
+            # The time is the letter's, not now, so that a letter that is sent again has the same bytes.
+            mail = signer.sign(mail, mime.written_at(letter))
+        return mail
 
     def render(self, letter: Letter) -> Rendered:
         """What `mail` says, for those who want to look at it."""

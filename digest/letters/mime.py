@@ -53,6 +53,12 @@ def message_id(reader: Subscriber, slot: date, sender: str) -> str:
     return f"<{sha256(seed.encode('utf-8', 'surrogatepass')).hexdigest()[:40]}@{domain}>"
 
 
+def written_at(letter: Letter) -> datetime:
+    if letter.created_at is None:
+        raise ValueError("a letter without a time of writing has no Date")
+    return letter.created_at
+
+
 class Head:
     """The headers of letters, of which most are the same for all."""
 
@@ -78,8 +84,6 @@ class Head:
     def of(self, letter: Letter, subject: str) -> bytes:
         """The headers of one letter. Raises `NotMailable` for an address or Message-ID that could break out of its
         own."""
-        if letter.created_at is None:
-            raise ValueError("a letter without a time of writing has no Date")
         reader = letter.subscriber
         recipient = _checked("address", reader.address, _ADDRESS)
         identity = _checked("Message-ID", letter.message_id, _MESSAGE_ID)
@@ -91,7 +95,7 @@ class Head:
             leave = f"List-Unsubscribe: <{page}>, <{stop}>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click"
         return (
             f"{self._from}\r\n{_mailbox('To', reader.name, recipient)}\r\n{_subject(subject)}\r\n"
-            f"Date: {_date(letter.created_at)}\r\nMessage-ID: {identity}\r\n{leave}\r\n"
+            f"Date: {_date(written_at(letter))}\r\nMessage-ID: {identity}\r\n{leave}\r\n"
             f"Feedback-ID: {letter.slot:%Y%m%d}:{self._list}:letter:{self._list}\r\n{self._same}\r\n\r\n"
         ).encode("ascii")
 

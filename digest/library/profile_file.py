@@ -15,7 +15,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationError,
     field_validator,
     model_validator,
 )
@@ -26,6 +25,7 @@ from digest.config import Address, OneLine, Zone, check_address
 from digest.language import known
 from digest.model import Interest, Profile, Subscriber
 from digest.text import clean
+from digest.tomlfile import slip
 
 DEFAULTS = Profile()
 _CATEGORY = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)*(?:\.(?:[A-Za-z]+(?:-[A-Za-z]+)*|\*))?")
@@ -72,14 +72,6 @@ class _Interest(BaseModel):
     weight: Annotated[float, AfterValidator(_weight)] = 1.0
 
 
-def _slip(title: str, place: tuple[int | str, ...], value: object, what: str) -> ValidationError:
-    """An error that stands at one item of a list, so that the message names its line."""
-    error = ValueError(what)
-    return ValidationError.from_exception_data(
-        title, [{"type": "value_error", "loc": place, "input": value, "ctx": {"error": error}}]
-    )
-
-
 def _phrase_or_table(value: Any) -> Any:
     return {"text": value} if isinstance(value, str) else value
 
@@ -116,7 +108,7 @@ class ProfileFile(BaseModel):
             before = first.setdefault(one.text.casefold(), one)
             if before.weight != one.weight:
                 weights = f"with the weights {before.weight:g} and {one.weight:g}"
-                raise _slip("interests", (place,), one.text, f"{one.text!r} is here twice, {weights} — keep one")
+                raise slip("interests", (place,), one.text, f"{one.text!r} is here twice, {weights} — keep one")
         return list(first.values())
 
     @model_validator(mode="after")
@@ -124,7 +116,7 @@ class ProfileFile(BaseModel):
         liked = {text.casefold() for text in self.liked}
         for place, text in enumerate(self.disliked):
             if text.casefold() in liked:
-                raise _slip("disliked", ("disliked", place), text, f"{text!r} is in `liked` as well — keep one")
+                raise slip("disliked", ("disliked", place), text, f"{text!r} is in `liked` as well — keep one")
         return self
 
 

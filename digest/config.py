@@ -316,7 +316,7 @@ def secrets(web: WebConfig, home: Path) -> list[bytes]:
     try:
         lines = path.read_text("ascii").split()
         found = [bytes.fromhex(line) for line in lines]
-        if not found or min(map(len, found)) < SECRET_BYTES:
+        if not found or not all(SECRET_BYTES <= len(one) <= 2 * SECRET_BYTES for one in found):
             raise ValueError
         return found
     except FileNotFoundError:

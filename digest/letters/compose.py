@@ -9,6 +9,8 @@ from __future__ import annotations
 from binascii import a2b_qp
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import escape
@@ -16,7 +18,7 @@ from markupsafe import escape
 from digest.config import LetterConfig
 from digest.language import Language, language
 from digest.letters import mime, qp, wording
-from digest.letters.links import VERDICTS, Links
+from digest.letters.links import Links
 from digest.letters.slots import Shell, Slot, Wrapped
 from digest.letters.templates import Templates
 from digest.letters.views import GroupView, WhyView
@@ -28,9 +30,11 @@ if TYPE_CHECKING:  # `cryptography` takes a while to load, and who signs nothing
 
 HTML_BUDGET = 90_000  # bytes, decoded; Gmail clips at about 102 KB, and with the end the way to unsubscribe
 PIECES = 50_000  # that are kept of each kind; beyond that all are made anew, so that memory stays flat
-NUMBERS = tuple(f"{number}=\r\n".encode() for number in range(1000))
-ACTS = len(wording.ACTS) + 1  # with viewing it in a browser
-SAY = {verdict: f"/{verdict}=\r\n".encode() for verdict in VERDICTS}
+ACTS = len(wording.ACTS) + 1  # with viewing the letter in a browser
+NUMBERS = tuple(qp.encode(str(number)) for number in range(1000))
+MARKS = tuple(qp.encode(f"{number:>2}. ") for number in range(1000))
+_CARD = ("number", "mark", "score", "whys", "lines", "say", "place")  # the slots of a card; those of links follow
+_shared = itemgetter(*wording.SHARED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ class Composer:
         """Without `links` letters link to no pages of ours, and readers act by mail. All `signers` sign."""
         self._config, self._links = config, links
         self._templates = templates or Templates()
-        self._head = mime.Head(config, links)
+        self._head = mime.Head(config)
         self.signers = signers
         self._of: dict[str, _Typesetter] = {}
 
@@ -64,7 +68,8 @@ class Composer:
         """The bytes of the mail. Raises `NotMailable` for an address or Message-ID that could break out of its
         header, and `jinja2.TemplateError` for a template that is wrong."""
         own, html, text = self._setter(letter).parts(letter)
-        mail = mime.join(self._head.of(letter, own["subject"]), text, html)
+        page = own[wording.UNSUBSCRIBE] if self._links else ""
+        mail = mime.join(self._head.of(letter, own["subject"], page), text, html)
         for signer in self.signers:
             # The time is the letter's, not now, so that a letter that is sent again has the same bytes.
             mail = signer.sign(mail, mime.written_at(letter))
@@ -87,7 +92,7 @@ class _Card:
     paper: Paper
     html: Shell
     text: Shell
-    numbers: tuple[str, ...]  # the slots of its links' numbers
+    numbers: int  # of its links
 
 
 @dataclass(slots=True)
@@ -106,31 +111,33 @@ class _Typesetter:
         self._config, self._links, self._words = config, links, words
         self._templates = templates.of(words)
         self._frames: dict[tuple[object, ...], tuple[Shell, Shell]] = {}
+        self._shells: dict[tuple[object, ...], Shell] = {}
         self._cards: dict[tuple[object, ...], _Card] = {}
         self._reasons: dict[tuple[object, ...], tuple[bytes, bytes]] = {}
-        self._shells: dict[tuple[object, ...], Shell] = {}
-        self._pieces: dict[object, bytes] = {}
+        self._shared: dict[tuple[object, ...], tuple[list[bytes], list[bytes]]] = {}
+        self._pieces: dict[str, bytes] = {}
 
-    def parts(self, letter: Letter) -> tuple[dict[str, str], bytes, bytes]:
-        """The words of the letter's own, and its HTML and its text, encoded."""
+    def parts(self, letter: Letter) -> tuple[dict[str, str], list[bytes], list[bytes]]:
+        """The words of the letter's own, and the pieces of its HTML and of its text, encoded."""
         done = self._set(letter)
         shown = len(done.ends)
-        own, frame = self._own(letter, shown)
-        page = self._page(frame[0], own, done, done.html, shown)
+        own, (html, text) = self._own(letter, shown)
+        page = self._page(html, own, done, shown, markup=True)
         if not _fits(page):
-            own, frame = self._own(letter, 0)
+            own, (html, text) = self._own(letter, 0)
             # Size only grows with the number of cards, so halving finds the most that fit.
             low = 0
             while shown - low > 1:
                 middle = (low + shown) // 2
-                page = self._page(frame[0], own, done, done.html, middle)
+                page = self._page(html, own, done, middle, markup=True)
                 low, shown = (middle, shown) if _fits(page) else (low, middle)
             shown = low
-            own, frame = self._own(letter, shown)
-            page = self._page(frame[0], own, done, done.html, shown)
-        return own, page, self._page(frame[1], own, done, done.text, shown)
+            own, (html, text) = self._own(letter, shown)
+            page = self._page(html, own, done, shown, markup=True)
+        return own, page, self._page(text, own, done, shown, markup=False)
 
     def _set(self, letter: Letter) -> _Set:
+        slot = letter.slot
         say = qp.encode(f"{self._links.say(letter)}/") if self._links else b""
         done = _Set([], [], [])
         number = linked = 0
@@ -140,146 +147,158 @@ class _Typesetter:
                 done.text.append(self._group("txt", heading))
             for place in places:
                 pick, number = letter.picks[place], number + 1
-                whys, lines = self._whys(pick, letter)
-                card = self._card(pick, letter, bool(whys), bool(heading))
-                values = {
-                    "number": _number(number),
-                    "mark": self._piece(f"{number:>2}. "),
-                    "score": self._piece(wording.score_words(pick, self._words)),
-                    "whys": whys,
-                }
-                if say:
-                    base = say + _number(place + 1)
-                    for verdict, end in SAY.items():
-                        values[verdict] = base + end
-                for name in card.numbers:
-                    linked += 1
-                    values[name] = _number(linked)
-                done.html.append(card.html.fill(values))
-                values["whys"] = lines
-                done.text.append(card.text.fill(values))
+                html, text = self._whys(pick, slot)
+                card = self._card(pick, slot, html != b"", heading != "")
+                score = self._piece(wording.score_words(pick, self._words))
+                numbers = _numbers(linked + 1, card.numbers)
+                linked += card.numbers
+                own = _number(number), _mark(number), score, html, text, say, _number(place + 1), *numbers
+                done.html.append(card.html.fill(own))
+                done.text.append(card.text.fill(own))
                 done.ends.append((len(done.html), linked))
         return done
 
     def _own(self, letter: Letter, shown: int) -> tuple[dict[str, str], tuple[Shell, Shell]]:
-        """The words of the letter's own by the names of slots, and the frame that they go into."""
+        """The words of the letter's own by the names of slots, and the frames that they go into."""
         own = wording.letter_words(letter, self._config, self._words, self._links, shown)
-        empty = tuple(name for name, said in own.items() if not said)
+        empty = tuple([name for name, said in own.items() if not said])
         key = (letter.slot, letter.subscriber.cadence == "", empty)
-        if key not in self._frames:
-            if len(self._frames) >= PIECES // 100:
-                self._frames.clear()
-            self._frames[key] = self._render_frame(letter, own), self._render_frame(letter, own, text=True)
-        return own, self._frames[key]
+        frame = self._frames.get(key)
+        if frame is None:
+            frame = self._render_frame(letter, own, "html"), self._render_frame(letter, own, "txt")
+            _keep(self._frames, key, frame, PIECES // 100)
+        return own, frame
 
-    def _page(self, frame: Shell, own: Mapping[str, str], done: _Set, pieces: Sequence[bytes], shown: int) -> bytes:
-        """One part of the letter with so many cards."""
+    def _page(self, frame: Shell, own: Mapping[str, str], done: _Set, shown: int, *, markup: bool) -> list[bytes]:
+        """One part of the letter with so many cards, in pieces."""
+        pieces = done.html if markup else done.text
         end, linked = done.ends[shown - 1] if shown else (0, 0)
-        values = {"cards": b"".join(pieces[:end])}
-        for place in range(ACTS):
-            values[f"acts.{place}.number"] = _number(linked + place + 1)
-        markup = pieces is done.html
-        for name in frame.names:
-            if name not in values:
-                values[name] = self._escaped(own[name]) if markup else self._piece(own[name])
-        for name, wrapped in frame.wrapped.items():
-            values[name] = self._wrapped(own[wrapped.slot], wrapped)
-        return frame.fill(values)
+        key = (frame, _shared(own))
+        known = self._shared.get(key)
+        if known is None:
+            lines = [_lines(how, own) if how.slot in wording.SHARED else b"" for how in frame.wrapped]
+            known = _keep(self._shared, key, (_plain(frame, wording.SHARED, own, markup), lines))
+        shared, lines = known
+        values = [b"\0", *_numbers(linked + 1, ACTS), *shared, *_plain(frame, wording.PERSONAL, own, markup)]
+        values += [line or _lines(how, own) for line, how in zip(lines, frame.wrapped, strict=True)]
+        return frame.around(pieces[:end], values)
 
     # ---- what readers share
 
-    def _card(self, pick: Pick, letter: Letter, told: bool, grouped: bool) -> _Card:
+    def _card(self, pick: Pick, slot: date, told: bool, grouped: bool) -> _Card:
         paper = pick.paper
-        key = (paper.id, letter.slot, pick.listed, pick.votes, wording.is_trending(pick), told, grouped)
+        key = (paper.id, slot, pick.listed, pick.votes, wording.is_trending(pick), told, grouped)
         known = self._cards.get(key)
         if known is not None and (known.paper is paper or known.paper == paper):
             return known
-        if len(self._cards) >= PIECES:
-            self._cards.clear()
-        view = wording.card_view(pick, letter.slot, self._words, said=self._links is not None, grouped=grouped)
+        view = wording.card_view(pick, slot, self._words, said=self._links is not None, grouped=grouped)
         marks: dict[str, Wrapped] = {}
-        numbers = tuple(f"links.{place}" for place in range(len(view.links) + len(view.say)))
-        slots: dict[str, Any] = {name: Slot(name, marks) for name in ("number", "score", *SAY, *numbers)}
-        slots["mark"] = Slot("mark", marks, columns=4)
-        slots["whys"] = Slot("whys", marks, there=told, whole=True)
-        say_numbers = numbers[len(view.links) :]
-        view = replace(
-            view,
-            **{name: slots[name] for name in view.OWN},
-            links=tuple(replace(one, number=slots[n]) for one, n in zip(view.links, numbers, strict=False)),
-            say=tuple(
-                replace(one, url=slots[one.url], number=slots[n])
-                for one, n in zip(view.say, say_numbers, strict=True)
-            ),
-        )
-        html, text = (
-            Shell(self._render(f"letter/card.{kind}", card=view), marks, slots) for kind in ("html", "txt")
-        )
-        self._cards[key] = _Card(paper, html, text, numbers)
-        return self._cards[key]
+        number = len(view.links) + len(view.say)
+        counted: list[Any] = [Slot(f"links.{place}", marks) for place in range(number)]
+        own: dict[str, Any] = {name: Slot(name, marks) for name in ("number", "score")}
+        own["mark"] = Slot("mark", marks, columns=4)
+        links = [replace(one, number=mark) for one, mark in zip(view.links, counted, strict=False)]
+        say = []
+        for one, mark in zip(view.say, counted[len(links) :], strict=True):
+            url: Any = Slot("say", marks, whole=True, printed=f"\0say\0\0place\0/{one.url}")
+            say.append(replace(one, url=url, number=mark))
+        view = replace(view, links=tuple(links), say=tuple(say), **own)
 
-    def _whys(self, pick: Pick, letter: Letter) -> tuple[bytes, bytes]:
+        def shell(kind: str, reasons: str) -> Shell:
+            whys: Any = Slot(reasons, marks, there=told, whole=True)
+            names = [*_CARD, *(mark.name for mark in counted)]
+            return Shell(self._render(f"letter/card.{kind}", card=replace(view, whys=whys)), marks, names)
+
+        card: _Card = _keep(self._cards, key, _Card(paper, shell("html", "whys"), shell("txt", "lines"), number))
+        return card
+
+    def _whys(self, pick: Pick, slot: date) -> tuple[bytes, bytes]:
         """The reasons of a pick, in HTML and in text."""
         html, text = b"", b""
-        age = wording.age_of(pick, letter.slot)
+        age = wording.age_of(pick, slot)
         for reason in wording.told_reasons(pick):
             key = (reason.kind, reason.text, reason.terms, reason.beside, age)
             known = self._reasons.get(key)
             if known is None:
-                if len(self._reasons) >= PIECES:
-                    self._reasons.clear()
                 view = wording.why_view(reason, age, self._words)
-                known = self._reasons[key] = self._why("html", view), self._why("txt", view)
+                known = _keep(self._reasons, key, (self._why("html", view), self._why("txt", view)))
             html, text = html + known[0], text + known[1]
         return html, text
 
     def _why(self, kind: str, view: WhyView) -> bytes:
-        return qp.encode(self._render(f"letter/why.{kind}", why=view))
+        shell = self._shell(kind, "why", view)
+        said = {name: getattr(view, name) for name in view.OWN}
+        return _filled(shell, view.OWN, said, kind == "html")
 
     def _group(self, kind: str, title: str) -> bytes:
-        key = ("group", kind, title)
-        if key not in self._pieces:
-            self._keep(key, qp.encode(self._render(f"letter/group.{kind}", group=GroupView(title))))
-        return self._pieces[key]
+        shell = self._shell(kind, "group", GroupView(title))
+        return _filled(shell, GroupView.OWN, {"title": title}, kind == "html")
 
-    def _render_frame(self, letter: Letter, own: Mapping[str, str], *, text: bool = False) -> Shell:
+    def _shell(self, kind: str, part: str, view: WhyView | GroupView) -> Shell:
+        """The template of a part that differs from reader to reader, for one with the same fields filled."""
+        there = {name: bool(getattr(view, name)) for name in view.OWN}
+        key = (part, kind, *there.values())
+        if key not in self._shells:
+            marks: dict[str, Wrapped] = {}
+            slots: dict[str, Any] = {name: Slot(name, marks, there=is_there) for name, is_there in there.items()}
+            rendered = self._render(f"letter/{part}.{kind}", **{part: replace(view, **slots)})
+            self._shells[key] = Shell(rendered, marks, view.OWN)
+        return self._shells[key]
+
+    def _render_frame(self, letter: Letter, own: Mapping[str, str], kind: str) -> Shell:
         marks: dict[str, Wrapped] = {}
-        slots: dict[str, Any] = {name: Slot(name, marks, there=bool(said)) for name, said in own.items()}
+        slots: dict[str, Any] = {"cards": Slot("cards", marks, there=bool(letter.picks), whole=True)}
         slots |= {name: Slot(name, marks) for name in (f"acts.{place}.number" for place in range(ACTS))}
-        slots["cards"] = Slot("cards", marks, there=bool(letter.picks), whole=True)
+        slots |= {name: Slot(name, marks, there=bool(own[name])) for name in (*wording.SHARED, *wording.PERSONAL)}
         view = wording.letter_view(letter, self._config, self._words, slots)
-        return Shell(self._render(f"letter/letter.{'txt' if text else 'html'}", letter=view), marks, slots)
+        return Shell(self._render(f"letter/letter.{kind}", letter=view), marks, list(slots))
 
     def _render(self, name: str, **views: object) -> str:
         return self._templates.get_template(name).render(**views)
 
-    # ---- pieces
-
     def _piece(self, text: str) -> bytes:
-        return self._pieces.get(text) or self._keep(text, qp.encode(text))
+        return self._pieces.get(text) or _keep(self._pieces, text, qp.encode(text))
 
-    def _escaped(self, text: str) -> bytes:
-        key = ("html", text)
-        return self._pieces.get(key) or self._keep(key, qp.encode(str(escape(text))))
 
-    def _wrapped(self, text: str, how: Wrapped) -> bytes:
-        key = (text, how)
-        return self._pieces.get(key) or self._keep(key, qp.encode(wrap(text, how.width, how.first, how.rest)))
+def _keep(kept: dict[Any, Any], key: object, piece: Any, most: int = PIECES) -> Any:
+    if len(kept) >= most:
+        kept.clear()
+    kept[key] = piece
+    return piece
 
-    def _keep(self, key: object, piece: bytes) -> bytes:
-        if len(self._pieces) >= PIECES:
-            self._pieces.clear()
-        self._pieces[key] = piece
-        return piece
+
+def _plain(shell: Shell, names: Sequence[str], said: Mapping[str, str], markup: bool) -> list[bytes]:
+    """The values of the slots `names`, as they are; empty where the shell has no such slot."""
+    used = shell.names
+    if markup:
+        return [qp.encode(str(escape(said[name]))) if name in used else b"" for name in names]
+    return [qp.encode(said[name]) if name in used else b"" for name in names]
+
+
+def _lines(how: Wrapped, said: Mapping[str, str]) -> bytes:
+    return qp.encode(wrap(said[how.slot], how.width, how.first, how.rest))
+
+
+def _filled(shell: Shell, names: Sequence[str], said: Mapping[str, str], markup: bool) -> bytes:
+    return shell.fill([*_plain(shell, names, said, markup), *(_lines(how, said) for how in shell.wrapped)])
 
 
 def _number(number: int) -> bytes:
     return NUMBERS[number] if number < len(NUMBERS) else qp.encode(str(number))
 
 
-def _fits(part: bytes) -> bool:
-    return len(part) <= HTML_BUDGET or len(a2b_qp(part.replace(b"\r\n", b"\n"))) <= HTML_BUDGET
+def _mark(number: int) -> bytes:
+    return MARKS[number] if number < len(MARKS) else qp.encode(f"{number}. ")
 
 
-def _read(part: bytes) -> str:
-    return a2b_qp(part.replace(b"\r\n", b"\n")).decode("utf-8")
+def _numbers(first: int, how_many: int) -> Sequence[bytes]:
+    after = first + how_many
+    return NUMBERS[first:after] if after <= len(NUMBERS) else [_number(one) for one in range(first, after)]
+
+
+def _fits(part: Sequence[bytes]) -> bool:
+    return sum(map(len, part)) <= HTML_BUDGET or len(_read(part).encode()) <= HTML_BUDGET
+
+
+def _read(part: Sequence[bytes]) -> str:
+    return a2b_qp(b"".join(part).replace(b"\r\n", b"\n")).decode("utf-8")

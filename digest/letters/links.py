@@ -12,6 +12,7 @@ The first three tokens are the subscriber's, the last two the letter's. `place` 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -41,3 +42,11 @@ class Links:
 def mailto(address: str, subject: str) -> str:
     """A mailto URL in which neither part can end early."""
     return f"mailto:{quote(address, safe='@')}?subject={quote(subject, safe='')}"
+
+
+def quoted(address: str) -> str:
+    """A mail address as a part of such a subject."""
+    return address.replace("@", "%40") if _SIMPLE.fullmatch(address) else quote(address, safe="")
+
+
+_SIMPLE = re.compile(r"[A-Za-z0-9._~@-]*")

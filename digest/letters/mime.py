@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime
 from email.utils import format_datetime
 from functools import lru_cache
@@ -19,7 +19,7 @@ from hashlib import sha256
 
 from digest.config import LetterConfig
 from digest.errors import NotMailable
-from digest.letters.links import Links, mailto
+from digest.letters.links import mailto, quoted
 from digest.model import Letter, Subscriber
 
 LINE = 76  # RFC 2047: the limit of a line that holds an encoded word; well under the 78 of RFC 5322
@@ -62,51 +62,53 @@ def written_at(letter: Letter) -> datetime:
 class Head:
     """The headers of letters, of which most are the same for all."""
 
-    def __init__(self, config: LetterConfig, links: Links | None = None) -> None:
+    def __init__(self, config: LetterConfig) -> None:
         """Raises `NotMailable` for an address of our own that could break out of its header."""
-        self._config, self._links = config, links
         sender = _checked("address", config.from_address, _ADDRESS)
         self._reply_to = _checked("address", config.reply_to, _ADDRESS)
         self._list = _slug(config.name)
+        self._stop = f"<{mailto(self._reply_to, 'unsubscribe ')}"
         self._from = _mailbox("From", config.name, sender)
         self._same = "\r\n".join(
             [
                 *([f"Reply-To: {self._reply_to}"] if config.contact else []),
                 _fold("List-Id", [*_phrase("List-Id", config.name), f"<{self._list}.{config.domain}>"]),
-                # The list headers tell newer mail servers not to answer "I am on holiday"; older ones look for
-                # this.
+                # The list headers tell newer servers not to answer "I am on holiday"; older ones look for this.
                 "Precedence: bulk",
                 "MIME-Version: 1.0",
                 f'Content-Type: multipart/alternative;\r\n boundary="{BOUNDARY}"',
             ]
         )
 
-    def of(self, letter: Letter, subject: str) -> bytes:
-        """The headers of one letter. Raises `NotMailable` for an address or Message-ID that could break out of its
-        own."""
+    def of(self, letter: Letter, subject: str, page: str = "") -> bytes:
+        """The headers of one letter; `page` is where its reader unsubscribes with one click.
+
+        Raises `NotMailable` for an address or Message-ID that could break out of its own header.
+        """
         reader = letter.subscriber
         recipient = _checked("address", reader.address, _ADDRESS)
         identity = _checked("Message-ID", letter.message_id, _MESSAGE_ID)
-        stop = mailto(self._reply_to, f"unsubscribe {recipient}")
         # Never folded, never encoded: clients look for the URLs in the raw line.
-        leave = f"List-Unsubscribe: <{stop}>"
-        if self._links:
-            page = self._links.of_reader("unsubscribe", reader)
-            leave = f"List-Unsubscribe: <{page}>, <{stop}>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click"
+        leave = f"{self._stop}{quoted(recipient)}>"
+        if page:
+            leave = f"<{page}>, {leave}\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click"
         return (
             f"{self._from}\r\n{_mailbox('To', reader.name, recipient)}\r\n{_subject(subject)}\r\n"
-            f"Date: {_date(written_at(letter))}\r\nMessage-ID: {identity}\r\n{leave}\r\n"
-            f"Feedback-ID: {letter.slot:%Y%m%d}:{self._list}:letter:{self._list}\r\n{self._same}\r\n\r\n"
+            f"Date: {_date(written_at(letter))}\r\nMessage-ID: {identity}\r\n"
+            f"List-Unsubscribe: {leave}\r\n"
+            f"Feedback-ID: {letter.slot}:{self._list}:letter:{self._list}\r\n{self._same}\r\n\r\n"
         ).encode("ascii")
 
 
-def join(head: bytes, text: bytes, html: bytes) -> bytes:
-    """A mail of its headers and its two parts, as `qp` encodes them."""
-    return b"".join((head, _TEXT, text, _HTML, html, _END))
+def join(head: bytes, text: Iterable[bytes], html: Iterable[bytes]) -> bytes:
+    """A mail of its headers and its two parts, in pieces as `qp` encodes them."""
+    return b"".join([head, _TEXT, *text, _HTML, *html, _END])
 
 
 def one_line(text: str) -> str:
     """`text` as a header may hold it: one line, and nothing in it that some program would decode."""
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split()).replace("=?", "= ?")
     text = _BIDI.sub("", _CONTROL.sub(" ", text))
     text = " ".join(_SURROGATE.sub("\ufffd", text).split())
     return text.replace("=?", "= ?")  # last: what was taken out may have stood between the two

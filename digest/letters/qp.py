@@ -15,6 +15,7 @@ SOFT = b"=\r\n"
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_UNREADABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _NEWLINE = re.compile("\r\n?")
 # b2a_qp encodes a blank at the end of a line after it has counted the line, which may then be over the limit.
 _LONG = re.compile(rb"^(.{74,75})(=20|=09)$", re.MULTILINE)
@@ -23,7 +24,7 @@ _MISREAD = re.compile(rb"^(?:(\.+)(From )?|From )", re.MULTILINE)
 
 def readable(text: str) -> str:
     """`text` as a part holds it: newlines are line feeds, and no other control and no lone surrogate is left."""
-    if text.isprintable():
+    if text.isprintable() or not _UNREADABLE.search(text):
         return text
     text = _CONTROL.sub("", _NEWLINE.sub("\n", text))
     return _SURROGATE.sub("\ufffd", text)
@@ -33,11 +34,9 @@ def encode(text: str) -> bytes:
     """A piece of a quoted-printable part, of UTF-8."""
     if not text:
         return b""
-    if text.isascii() and len(text) < LINE and text.isprintable() and "=" not in text:
-        # What most pieces are: a few plain words.
-        data = text.encode("ascii")
-        if data[-1] != 0x20 and data[0] not in b".F":
-            return data + SOFT
+    plain = len(text) < LINE and text.isascii() and text.isprintable()
+    if plain and "=" not in text and text[0] not in ".F" and text[-1] != " ":
+        return text.encode("ascii") + SOFT  # what most pieces are: a few words
     lines = b2a_qp(readable(text).encode("utf-8"), quotetabs=False, istext=True)
     lines = _MISREAD.sub(_spelt_out, _LONG.sub(rb"\1=\n\2", lines))
     if not lines.endswith(b"\n"):

@@ -7,7 +7,7 @@ encoded for good, so that a letter is put together without a template engine: `S
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any, NamedTuple, NoReturn
@@ -42,9 +42,10 @@ class Slot:
     columns: int = 0  # it always takes so many; 0 is unknown
     there: bool = True  # not empty: templates are rendered apart for both
     whole: bool = False  # finished parts of a letter, which cannot be wrapped
+    printed: str = ""  # what is printed in place of its mark: marks of others
 
     def __str__(self) -> str:
-        return f"\0{self.name}\0"
+        return self.printed or f"\0{self.name}\0"
 
     def __html__(self) -> str:
         return str(self)
@@ -88,7 +89,7 @@ def wrap_filter(text: Any, width: int = WIDTH, first: Any = "", rest: str = "") 
 class Shell:
     """A rendered template with its constant parts encoded."""
 
-    def __init__(self, rendered: str, marks: Mapping[str, Wrapped], known: Container[str]) -> None:
+    def __init__(self, rendered: str, marks: Mapping[str, Wrapped], known: Sequence[str]) -> None:
         """`known` are the slots' names. Raises `Misused` where a template has changed a mark."""
         parts = _MARK.split(rendered)
         names, constant = parts[1::2], parts[::2]
@@ -96,16 +97,23 @@ class Shell:
         if strange or any("\0" in part for part in constant):
             raise Misused("a template has changed what differs from reader to reader; it can only be printed")
         self._form = b"%b".join(qp.encode(part).replace(b"%", b"%%") for part in constant)
-        self._pick = _getter(names)
-        self.wrapped = {name: marks[name] for name in names if "|" in name}
-        self.names = tuple(dict.fromkeys(name for name in names if name not in self.wrapped))
+        used = list(dict.fromkeys(name for name in names if "|" in name))
+        self.wrapped = [marks[name] for name in used]
+        every = [*known, *used]
+        self._pick = _getter([every.index(name) for name in names])
+        self.names = frozenset(name for name in names if "|" not in name)
 
-    def fill(self, values: Mapping[str, bytes]) -> bytes:
-        """`values` are encoded pieces by the slots' names."""
+    def fill(self, values: Sequence[bytes]) -> bytes:
+        """`values` are encoded pieces in the order of the known slots, and then those of `wrapped`."""
         return self._form % self._pick(values)
 
+    def around(self, pieces: Sequence[bytes], values: Sequence[bytes]) -> list[bytes]:
+        """The same in pieces, with these where a value is a NUL, which encoded text never holds; none is copied."""
+        ends = (self._form % self._pick(values)).split(b"\0")
+        return [*ends[:1], *(piece for end in ends[1:] for piece in (*pieces, end))]
 
-def _getter(names: Sequence[str]) -> Callable[[Mapping[str, bytes]], tuple[bytes, ...]]:
-    if len(names) > 1:
-        return itemgetter(*names)
-    return (lambda values: (values[names[0]],)) if names else (lambda values: ())
+
+def _getter(places: Sequence[int]) -> Callable[[Sequence[bytes]], tuple[bytes, ...]]:
+    if len(places) > 1:
+        return itemgetter(*places)
+    return (lambda values: (values[places[0]],)) if places else (lambda values: ())

@@ -63,10 +63,15 @@ def subject(picks: Sequence[Pick], slot: date, profile: Profile, words: Language
 
 def preheader(picks: Sequence[Pick], words: Language = ENGLISH) -> str:
     """The line that inboxes show after the subject: the first titles, shortened."""
-    titles = [shorten(clean_words(pick.paper.title), limit) for pick, limit in zip(picks, (80, 60), strict=False)]
-    rest = len(picks) - len(titles)
-    more = [words.count("and %(number)s more", "and %(number)s more", rest)] if rest else []
-    return " · ".join([*(title for title in titles if title), *more])
+    titles = tuple([pick.paper.title for pick in picks[:2]])
+    return _preheader(titles, len(picks) - len(titles), words)
+
+
+@lru_cache(maxsize=10_000)
+def _preheader(titles: Sequence[str], rest: int, words: Language) -> str:
+    said = [shorten(clean_words(title), limit) for title, limit in zip(titles, (80, 60), strict=False)]
+    more = words.count("and %(number)s more", "and %(number)s more", rest) if rest else ""
+    return " · ".join([one for one in (*said, more) if one])
 
 
 def main_reason(pick: Pick) -> Reason | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 from digest.config import LetterConfig
@@ -30,6 +31,13 @@ TRENDING_FROM = 0.7  # of 1: with so much attention a paper is marked as trendin
 _WEB_URL = re.compile(r"https?://[^\s\x00-\x20\x7f-\xa0\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069<>\"]+")
 _LIKES = ("liked", "saved")
 ACTS = ("preferences", "pause", "unsubscribe")  # what a reader may do about the letters; viewing one is no act
+UNSUBSCRIBE = f"acts.{ACTS.index('unsubscribe')}.url"  # the slot of its address
+# The slots of a letter: what many say in the same words, and what only one does.
+SHARED = ("subject", "preheader", "count", "lede", "how", "more")
+PERSONAL = (
+    *("greeting", "footer.why", "how_url"),
+    *(f"acts.{place}.{what}" for place in range(len(ACTS) + 1) for what in ("url", "line")),
+)
 
 
 # ---- the letter
@@ -42,7 +50,7 @@ def letter_view(letter: Letter, config: LetterConfig, words: Language, own: Mapp
     acts = [
         ActView(label, *(own[f"acts.{place}.{name}"] for name in ActView.OWN))
         for place, label in enumerate(labels)
-        if f"acts.{place}.url" in own
+        if own[f"acts.{place}.url"]
     ]
     return LetterView(
         language=words.code,
@@ -59,14 +67,14 @@ def letter_view(letter: Letter, config: LetterConfig, words: Language, own: Mapp
 def letter_words(
     letter: Letter, config: LetterConfig, words: Language, links: Links | None, shown: int
 ) -> dict[str, str]:
-    """What only this letter says, by the names of the slots for it; `shown` of its picks have room in it."""
+    """What only this letter says, for each of `SHARED` and `PERSONAL`; `shown` of its picks have room in it."""
     reader, number = letter.subscriber, len(letter.picks)
     name = clean_words(reader.name)
     acts = _acts(letter, config, words, links)
     own = {
         "subject": letter.subject or subject(letter.picks, letter.slot, reader.profile, words),
         "preheader": preheader(letter.picks, words),
-        "count": words.count("%(number)s paper", "%(number)s papers", number),
+        "count": _papers(number, words),
         "greeting": words.say("Hello %(name)s,", name=shorten(name, 80)) if name else "",
         "lede": _lede(letter, words),
         "how": "",
@@ -80,15 +88,22 @@ def letter_words(
             "letters after that will follow it."
         )
         own["how_url"] = acts[0][0] if acts else mailto(config.reply_to, f"preferences {reader.address}")
-    for place, (url, line) in enumerate(acts):
+    for place in range(len(ACTS) + 1):
+        url, line = acts[place] if place < len(acts) else ("", "")
         own[f"acts.{place}.url"], own[f"acts.{place}.line"] = url, line
     return own
 
 
+@lru_cache(maxsize=1000)
+def _papers(number: int, words: Language) -> str:
+    return words.count("%(number)s paper", "%(number)s papers", number)
+
+
 def not_by_interests(letter: Letter) -> bool:
     """Is this letter what is popular, since its reader has named nothing? Likes are interests, too."""
-    by_likes = any(reason.kind != "trending" for pick in letter.picks for reason in pick.reasons)
-    return letter.subscriber.profile.is_empty and not by_likes
+    if not letter.subscriber.profile.is_empty:
+        return False
+    return all(reason.kind == "trending" for pick in letter.picks for reason in pick.reasons)
 
 
 def _acts(letter: Letter, config: LetterConfig, words: Language, links: Links | None) -> list[tuple[str, str]]:
@@ -111,33 +126,49 @@ def _acts(letter: Letter, config: LetterConfig, words: Language, links: Links | 
 
 def _lede(letter: Letter, words: Language) -> str:
     """How the picks were chosen, in one sentence."""
-    number, pool = len(letter.picks), letter.candidates
-    papers = words.count("%(number)s paper", "%(number)s papers", number)
+    profile: Profile = letter.subscriber.profile
+    phrases, authors, liked = len(profile.interests), len(profile.authors), len(profile.liked)
+    for interest in profile.interests:
+        phrases -= interest.kind != "phrase"
+        authors += interest.kind == "author"
+        liked += interest.kind == "liked"
+    by_likes = not liked and _by_likes(letter.picks)
+    followed = phrases, authors, len(profile.categories), liked, by_likes
+    return _lede_of(len(letter.picks), letter.candidates, letter.days, followed, words)
+
+
+def _by_likes(picks: Sequence[Pick]) -> bool:
+    """Has anything that the reader liked chosen a paper?"""
+    for pick in picks:
+        for reason in pick.reasons:
+            if reason.kind in _LIKES:
+                return True
+    return False
+
+
+@lru_cache(maxsize=10_000)
+def _lede_of(number: int, pool: int, days: int, followed: tuple[int, int, int, int, bool], words: Language) -> str:
+    papers = _papers(number, words)
     if pool >= number > 0:
         papers = words.count("%(picks)s of %(number)s paper", "%(picks)s of %(number)s papers", pool, picks=number)
-        if letter.days:
-            days = letter.days
+        if days:
             papers = words.count("%(papers)s from one day", "%(papers)s from %(number)s days", days, papers=papers)
-    wanted = _wanted(letter, words)
+    wanted = _wanted(followed, words)
     if not wanted:
         return words.say("%(papers)s, by how much attention they get.", papers=papers)
     return words.say("%(papers)s; you follow %(interests)s.", papers=papers, interests=words.join(wanted))
 
 
-def _wanted(letter: Letter, words: Language) -> list[str]:
+def _wanted(followed: tuple[int, int, int, int, bool], words: Language) -> list[str]:
     """ "4 interests", "2 authors", "3 liked papers"; empty for an empty profile."""
-    profile: Profile = letter.subscriber.profile
-    kinds = [interest.kind for interest in profile.interests]
-    phrases, authors = kinds.count("phrase"), kinds.count("author") + len(profile.authors)
-    categories, liked = len(profile.categories), kinds.count("liked") + len(profile.liked)
+    phrases, authors, categories, liked, by_likes = followed
     found = [
         words.count("%(number)s interest", "%(number)s interests", phrases) if phrases else "",
         words.count("%(number)s author", "%(number)s authors", authors) if authors else "",
         words.count("%(number)s category", "%(number)s categories", categories) if categories else "",
         words.count("%(number)s liked paper", "%(number)s liked papers", liked) if liked else "",
+        words.say("what you liked") if by_likes else "",
     ]
-    if not liked and any(reason.kind in _LIKES for pick in letter.picks for reason in pick.reasons):
-        found.append(words.say("what you liked"))
     return [one for one in found if one]
 
 
@@ -150,17 +181,22 @@ def _more(number: int, words: Language) -> str:
 
 
 def _why_sent(reader: Subscriber, config: LetterConfig, words: Language) -> str:
-    if not reader.cadence:
-        return words.say(
-            "This is a single test letter to %(address)s; no more will follow.", address=reader.address
-        )
-    zone = reader.time_zone.replace("_", " ")
+    said = _schedule(config.name, reader.cadence, reader.hour, reader.time_zone, words)
+    return said.replace("\0", reader.address)
+
+
+@lru_cache(maxsize=10_000)
+def _schedule(name: str, cadence: str, hour: int, zone: str, words: Language) -> str:
+    """When and why the letter comes, with a NUL for the address."""
+    if not cadence:
+        return words.say("This is a single test letter to %(address)s; no more will follow.", address="\0")
+    zone = zone.replace("_", " ")
     return words.say(
         "%(address)s gets %(name)s %(cadence)s at %(hour)s, %(zone)s, because it is on our list of readers.",
-        address=reader.address,
-        name=config.name,
-        cadence=_cadence(reader.cadence, words),
-        hour=f"{reader.hour:02}:00",
+        address="\0",
+        name=name,
+        cadence=_cadence(cadence, words),
+        hour=f"{hour:02}:00",
         zone="UTC" if zone == "UTC" else words.say("%(zone)s time", zone=zone),
     )
 
@@ -242,9 +278,22 @@ def is_trending(pick: Pick) -> bool:
 
 
 def score_words(pick: Pick, words: Language) -> str:
-    points = round(pick.score)
-    if pick.reasons and all(reason.kind == "trending" for reason in pick.reasons):
-        return words.say("popularity %(points)s", points=points)
+    for reason in pick.reasons:
+        if reason.kind != "trending":
+            break
+    else:
+        if pick.reasons:
+            return _popularity(round(pick.score), words)
+    return _match(round(pick.score), words)
+
+
+@lru_cache(maxsize=1000)
+def _popularity(points: int, words: Language) -> str:
+    return words.say("popularity %(points)s", points=points)
+
+
+@lru_cache(maxsize=1000)
+def _match(points: int, words: Language) -> str:
     return words.say("match %(points)s", points=points)
 
 
@@ -285,16 +334,20 @@ def _listed(listed: date | None, slot: date, words: Language) -> str:
 # ---- reasons
 
 
-def told_reasons(pick: Pick) -> Iterator[Reason]:
+def told_reasons(pick: Pick) -> list[Reason]:
     """The reasons that are worth a line, at most three, the weightiest first."""
-    ranked = sorted(pick.reasons, key=lambda reason: (reason.kind == "more", -reason.share))
+    ranked: Sequence[Reason] = pick.reasons
+    if len(ranked) > 1:
+        ranked = sorted(ranked, key=_by_weight)
     # Popularity has a small part in nearly every pick; it is worth a line only where it decided. Nor is an interest
     # that brought a point or two a reason that a reader would believe.
-    least, told = TOLD_FROM * pick.score, 0
-    for place, reason in enumerate(ranked):
-        if told < REASONS_SHOWN and (not place or (reason.kind != "trending" and reason.share >= least)):
-            told += 1
-            yield reason
+    least = TOLD_FROM * pick.score
+    further = [reason for reason in ranked[1:] if reason.share >= least and reason.kind != "trending"]
+    return [*ranked[:1], *further[: REASONS_SHOWN - 1]]
+
+
+def _by_weight(reason: Reason) -> tuple[bool, float]:
+    return reason.kind == "more", -reason.share
 
 
 def age_of(pick: Pick, slot: date) -> int:

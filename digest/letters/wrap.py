@@ -14,6 +14,8 @@ def wrap(text: str, width: int = WIDTH, first: str = "", rest: str = "") -> str:
     A word longer than a line is cut where the line ends, since CJK text has no spaces; a URL is left whole and
     gets a line that is too long, since a cut URL is a dead one.
     """
+    if text.isascii() and "://" not in text and first.isascii() and (quick := _wrapped(text, width, first, rest)):
+        return quick
     lines: list[str] = []
     line, used, empty = first, columns(first), True
     for word in text.split():
@@ -35,6 +37,18 @@ def wrap(text: str, width: int = WIDTH, first: str = "", rest: str = "") -> str:
         empty = False
     lines.append(line)
     return "\n".join(one.rstrip() for one in lines)
+
+
+def _wrapped(text: str, width: int, first: str, rest: str) -> str:
+    """The same where a character is a column; empty where a word is longer than a line."""
+    text, start, lines, prefix = " ".join(text.split()), 0, [], first
+    while len(text) - start > width - len(prefix):
+        cut = text.rfind(" ", start, start + width - len(prefix) + 1)
+        if cut <= start:
+            return ""
+        lines.append(prefix + text[start:cut])
+        start, prefix = cut + 1, rest
+    return "\n".join([*lines, prefix + text[start:]]).rstrip()
 
 
 def columns(text: str) -> int:

@@ -1,0 +1,47 @@
+"""The linter: what inboxes, screen readers and tired eyes would hold against a letter."""
+
+from __future__ import annotations
+
+from digest.letters.letter import HTML_BUDGET
+from digest.letters.lint import clients, eye, mail, markup, parity
+from digest.letters.lint.finding import Finding, Severity, error, once
+from digest.letters.lint.letter import LetterPage
+
+__all__ = ["Finding", "Severity", "lint", "lint_html"]
+
+LARGEST = 2_000_000  # bytes of HTML; what is larger is no letter, and is not looked at
+
+
+def lint(message: bytes) -> list[Finding]:
+    """What is wrong with a mail, errors first. Its lines must end as on the wire, in CRLF."""
+    found, findings = mail.headers(message)
+    findings += [*mail.wire(message), *mail.rules(found)]
+    html, text, more = mail.parts(message)
+    findings += more
+    if html:
+        findings += _html(html, text)
+    if text:
+        findings += parity.unsubscribe(None, text)
+    return once(findings)
+
+
+def lint_html(html: str, text: str = "") -> list[Finding]:
+    """What is wrong with the parts of a letter, errors first. Without a text part nothing is said about one."""
+    return once([*_html(html, text), *parity.unsubscribe(None, text)])
+
+
+def _html(html: str, text: str) -> list[Finding]:
+    size = len(html.encode("utf-8", "replace"))
+    findings = []
+    if size > HTML_BUDGET:
+        what = f"the HTML has {size} bytes; Gmail cuts a letter off soon after {HTML_BUDGET}"
+        findings.append(error("size", "HTML line 1", what, "Show fewer papers, or shorten the template"))
+    if size > LARGEST:
+        return findings
+    page = LetterPage(html)
+    for rule in (markup.structure, markup.direction, markup.images, markup.safety, markup.headings, markup.extras):
+        findings += rule(page)
+    findings += [*eye.sight(page), *eye.links(page), *clients.support(page), *parity.unsubscribe(page, "")]
+    if text:
+        findings += [*parity.lines(text, page), *parity.parity(page, text)]
+    return findings

@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from email import message_from_bytes, policy
+from email.errors import HeaderParseError
 from email.header import decode_header
 from email.message import Message
 from email.utils import parsedate_to_datetime
@@ -163,7 +164,7 @@ def decoded(value: str) -> str:
         return "".join(
             one if isinstance(one, str) else one.decode(kind or "ascii", "replace") for one, kind in pieces
         )
-    except (ValueError, LookupError):  # an encoded word that is none
+    except (ValueError, LookupError, HeaderParseError):  # an encoded word that is none
         return flat
 
 

@@ -109,9 +109,8 @@ class Page(HTMLParser):
             self.feed(html)
             self.close()
         except AssertionError as fault:  # how html.parser says that it gives up, as at <![odd[
-            self._say(
-                self.getpos()[0], f"the mark-up cannot be read: {fault}", "Mend it; nothing after it was looked at"
-            )
+            what = f"the mark-up cannot be read: {fault}"
+            self._say(self.getpos()[0], what, "Mend it; nothing after it was looked at")
         for node in self._open.up():
             if node is not self._top:
                 self._say(node.line, f"<{node.tag}> is never closed", f"Close it with </{node.tag}>")
@@ -138,17 +137,18 @@ class Page(HTMLParser):
             self._say(line, f"more than {DEEPEST} tags are open here", "Close them; nothing below was looked at")
             return
         names = [name for name, _ in attrs]
-        for name in {name for name in names if names.count(name) > 1}:
+        for name in dict.fromkeys(name for name in names if names.count(name) > 1):
             self._say(line, f"<{tag}> has {name} twice", "Keep one; clients disagree on which counts")
-        if tag in BLOCKS and around.inside("p", *HEADINGS):
-            outer = next(one for one in around.up() if one.tag in ("p", *HEADINGS))
-            self._say(line, f"<{tag}> stands in <{outer.tag}>, which it ends", f"Make the <{outer.tag}> a <div>")
+        outer = next((one.tag for one in around.up() if one.tag in BLOCKS), "")
+        if tag in BLOCKS and outer in ("p", *HEADINGS):
+            what = f"<{tag}> stands in <{outer}>, which has room for words only"
+            self._say(line, what, f"Close the <{outer}> before")
+        elif tag in ("td", "th") and around.tag != "tr":
+            self._say(line, f"<{tag}> stands outside <tr>", "Put it into a row")
         if tag == "a" and around.inside("a"):
             self._say(line, "a link stands in a link", "Close the first one before it")
         if around.tag in _CHILDREN and tag not in _CHILDREN[around.tag]:
             self._say(line, f"<{tag}> stands directly in <{around.tag}>", "Put it into a cell or an item")
-        if tag in ("td", "th") and around.tag != "tr":
-            self._say(line, f"<{tag}> stands outside <tr>", "Put it into a row")
         self._gap(tag)
         node = Node(self, tag, {name: value or "" for name, value in reversed(attrs)}, line, around)
         around.append(node)

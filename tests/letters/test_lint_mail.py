@@ -75,7 +75,7 @@ def test_lines_end_in_crlf_and_are_not_too_long() -> None:
     assert "crlf" in found(mail().replace(b"\r\n", b"\n"))
     assert "crlf" in found(mail().replace(b"bees", b"be\res", 1))
     assert "line-length" in found(mail(html=HTML.replace("<h1", f"<!--{'x' * 990}--><h1")))
-    assert "line-length" not in found(mail(html=HTML.replace("<h1", f"<!--{'x' * 950}--><h1")))
+    assert "line-length" not in found(mail(html=HTML.replace("<h1", f"<!--{'x' * 950}-->\n<h1")))
 
 
 def test_the_body_is_seven_bits_and_utf_8() -> None:

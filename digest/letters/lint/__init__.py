@@ -31,7 +31,8 @@ def lint_html(html: str, text: str = "") -> list[Finding]:
 
 
 def _html(html: str, text: str) -> list[Finding]:
-    size = len(html.encode("utf-8", "replace"))
+    data = html.encode("utf-8", "replace")
+    html, size = data.decode("utf-8"), len(data)  # a lone surrogate is no letter
     findings = []
     if size > HTML_BUDGET:
         what = f"the HTML has {size} bytes; Gmail cuts a letter off soon after {HTML_BUDGET}"

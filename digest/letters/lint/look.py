@@ -13,7 +13,7 @@ from typing import Any
 
 from tinycss2.color4 import parse_color
 
-from digest.letters.lint.page import Node
+from digest.letters.lint.page import HEADINGS, Node
 from digest.letters.lint.sheet import Declaration, Medium, Rule, inline
 
 Colour = tuple[float, float, float, float]  # sRGB and alpha, each 0 to 1
@@ -24,7 +24,7 @@ NIGHT = (18 / 255, 18 / 255, 18 / 255, 1.0)  # what Chromium lays under a page t
 LINK, NIGHT_LINK = (0.0, 0.0, 238 / 255, 1.0), (158 / 255, 158 / 255, 1.0, 1.0)
 ROOT_SIZE = 16.0
 _SIZES = {"h1": 2.0, "h2": 1.5, "h3": 1.17, "h5": 0.83, "h6": 0.67, "small": 0.83, "sub": 0.83, "sup": 0.83}
-_BOLD = ("h1", "h2", "h3", "h4", "h5", "h6", "b", "strong", "th")
+_WEIGHTS = dict.fromkeys((*HEADINGS, "th"), "bold") | {"b": "bolder", "strong": "bolder"}
 _NAMED_SIZES = {
     "xx-small": 9,
     "x-small": 10,
@@ -183,7 +183,7 @@ def _look(node: Node, above: Look, declared: Mapping[str, tuple[str, Value]], li
     size = above.size * _SIZES.get(node.tag, 1.0)
     if "font-size" in declared:
         size = _size(value("font-size"), above.size) or size if not zero("font-size") else 0.0
-    weight = _weight(value("font-weight"), 700 if node.tag in _BOLD else above.weight, above.weight)
+    weight = _weight(value("font-weight"), _WEIGHTS.get(node.tag, ""), above.weight)
     opacity = _share(value("opacity"))
     cut = word("overflow") == "hidden" and (zero("max-height") or zero("height") or zero("max-width"))
     invisible = word("visibility") in ("hidden", "collapse") if word("visibility") else above.invisible
@@ -291,16 +291,16 @@ def _size(value: Value, above: float) -> float | None:
     return None
 
 
-def _weight(value: Value, usual: int, above: int) -> int:
-    if not value:
-        return usual
-    token = value[0]
-    if isinstance(token, str):
-        return 400
-    if token.type == "number":
-        return int(token.value)
-    named = {"normal": 400, "bold": 700, "bolder": max(700, above), "lighter": 400}
-    return named.get(getattr(token, "lower_value", ""), above)
+def _weight(value: Value, usual: str, above: int) -> int:
+    """As CSS Fonts has it; `usual` is the keyword of the element itself, where the style says nothing."""
+    token = value[0] if value else usual
+    if not isinstance(token, str):
+        if token.type == "number":
+            return int(token.value)
+        token = getattr(token, "lower_value", "")
+    lighter = 100 if above < 600 else 400 if above < 800 else 700
+    bolder = 400 if above < 400 else 700 if above < 600 else 900
+    return {"normal": 400, "bold": 700, "bolder": bolder, "lighter": lighter}.get(token, above)
 
 
 def _share(value: Value) -> float:

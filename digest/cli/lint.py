@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -78,7 +78,7 @@ def lint_letter(
     """
     files = [name for name in names or [] if _is_path(name)]
     readers = [name for name in names or [] if not _is_path(name)]
-    checked = [one for name in files for one in _path(Path(name))]
+    checked = _files([Path(name) for name in files])
     if readers or not names:
         checked += _letters(readers, day)
     if json:
@@ -100,24 +100,28 @@ def _is_path(name: str) -> bool:
 # ---- files
 
 
-def _path(path: Path) -> Iterator[Checked]:
-    try:
-        files = _within(path) if path.is_dir() else [path]
-    except OSError as error:
-        yield _unread(path, error)
-        return
-    if not files:
-        yield Checked(
-            here(path), error=UserFileError(path=path, detail="there is no mail and no page in this folder")
-        )
-    for file in files:
+def _files(paths: Sequence[Path]) -> list[Checked]:
+    found: list[Path] = []
+    checked: list[Checked] = []
+    for path in paths:
         try:
-            yield _file(file)
+            inside = _within(path) if path.is_dir() else [path]
         except OSError as error:
-            yield _unread(file, error)
-        except UnicodeDecodeError as error:
-            detail = f"byte {error.start + 1} is not UTF-8; save the page as UTF-8"
-            yield Checked(here(file), error=UserFileError(path=file, detail=detail))
+            checked.append(_unread(path, error.strerror or str(error)))
+            continue
+        found += inside
+        if not inside:
+            checked.append(_unread(path, "there is no mail and no page in this folder"))
+    with progress(("files", len(found))) as [advance]:
+        for file in found:
+            try:
+                checked.append(_file(file))
+            except OSError as error:
+                checked.append(_unread(file, error.strerror or str(error)))
+            except UnicodeDecodeError as error:
+                checked.append(_unread(file, f"byte {error.start + 1} is not UTF-8; save the page as UTF-8"))
+            advance(1)
+    return checked
 
 
 def _within(folder: Path) -> list[Path]:
@@ -150,8 +154,7 @@ def _file(path: Path) -> Checked:
     return Checked(here(path), tuple(lint_html(path.read_text("utf-8"), text)), said)
 
 
-def _unread(path: Path, error: OSError) -> Checked:
-    detail = error.strerror or str(error)
+def _unread(path: Path, detail: str) -> Checked:
     return Checked(here(path), error=UserFileError(path=path, detail=detail))
 
 
@@ -198,6 +201,8 @@ def _letters(names: Sequence[str], day: date | None) -> list[Checked]:
 
 
 def _tell(checked: Sequence[Checked]) -> None:
+    """A template's fault is in every letter: letters with the same findings are told together."""
+    alike: dict[tuple[object, ...], list[Checked]] = {}
     for one in checked:
         if one.error:
             complain(one.error)
@@ -205,15 +210,16 @@ def _tell(checked: Sequence[Checked]) -> None:
         if one.note:
             note(f"{one.name}: {one.note}")
         if one.findings:
-            say(f"{one.name}: {_sum(one)}")
-            made = table("", "rule", "where", "what", wide={"where": 2, "what": 5})
-            for finding in one.findings:
-                what = f"{finding.message} — {finding.remedy}"
-                row(made, finding.severity.value, finding.rule, finding.where, what)
-            show(made)
-            say()
+            alike.setdefault(tuple(replace(each, where="") for each in one.findings), []).append(one)
         elif one.there:
             say(f"{one.name}: nothing found")
+    for first, *others in alike.values():
+        say(f"{first.name}{f', and {len(others)} more' if others else ''}: {_sum(first)}")
+        made = table("", "rule", "where", "what", wide={"where": 2, "what": 5})
+        for finding in first.findings:
+            row(made, finding.severity.value, finding.rule, finding.where, f"{finding.message} — {finding.remedy}")
+        show(made)
+        say()
     looked = [one for one in checked if one.there and not one.error]
     if len(looked) > 1:
         wrong = sum(1 for one in looked if one.number(Severity.ERROR))

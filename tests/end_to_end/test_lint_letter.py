@@ -43,6 +43,10 @@ def test_a_template_of_ones_own_is_found_out(stocked: Digest) -> None:
     assert f"alice, letter of {DAY}: 1 error\n" in answer.out
     assert "event-handler" in answer.out
     assert "Remove it: mail runs no script" in answer.out
+    both = stocked("lint-letter", "--day", DAY, code=1).out
+    assert f"alice, letter of {DAY}, and 1 more: 1 error\n" in both, "what all letters have is told once"
+    assert both.count("event-handler") == 1
+    assert "2 letters, 2 with errors" in both
     [told] = stocked("lint-letter", "alice", "--day", DAY, "--json", code=1).json
     assert (told["errors"], told["warnings"], told["error"]) == (1, 0, None)
     assert told["findings"][0]["rule"] == "event-handler"

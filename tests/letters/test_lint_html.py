@@ -235,6 +235,12 @@ def test_a_page_of_open_tags_is_refused_in_words() -> None:
     assert any("tags are open" in one.message for one in lint_html(HTML + "<div>" * 50_000))
 
 
+@pytest.mark.parametrize("css", ["@media x{" * 3000, "a " * 3000 + "{color:red}", "a{" + "b{" * 3000])
+def test_rules_without_end_are_refused_in_words(css: str) -> None:
+    found = lint_html(HTML.replace("</style>", f"{css}</style>"))
+    assert {"nesting", "css-syntax", "css-nesting"} & {one.rule for one in found}
+
+
 @settings(max_examples=200)
 @given(
     st.lists(

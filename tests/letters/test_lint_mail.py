@@ -94,6 +94,10 @@ def test_the_parts_are_looked_into() -> None:
     assert "unsubscribe" in found(mail(text=TEXT.replace("unsubscribe", "stop")))
 
 
+def test_parts_without_end_are_refused_in_words() -> None:
+    assert "parts" in found(b"Content-Type: message/rfc822\r\n\r\n" * 3000)
+
+
 @settings(max_examples=200)
 @given(
     st.lists(

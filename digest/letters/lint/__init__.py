@@ -6,17 +6,21 @@ from digest.letters.letter import HTML_BUDGET
 from digest.letters.lint import clients, eye, mail, markup, parity
 from digest.letters.lint.finding import Finding, Severity, error, once
 from digest.letters.lint.letter import LetterPage
+from digest.letters.lint.mail import PARTS
 
 __all__ = ["Finding", "Severity", "lint", "lint_html"]
 
-LARGEST = 2_000_000  # bytes of HTML; what is larger is no letter, and is not looked at
+LARGEST = 1_000_000  # bytes of HTML; what is larger is no letter, and is not looked at
 
 
 def lint(message: bytes) -> list[Finding]:
     """What is wrong with a mail, errors first. Its lines must end as on the wire, in CRLF."""
     found, findings = mail.headers(message)
     findings += [*mail.wire(message), *mail.rules(found)]
-    html, text, more = mail.parts(message)
+    try:
+        html, text, more = mail.parts(message)
+    except RecursionError:
+        html, text, more = "", "", [error("parts", "Content-Type", "parts in parts without end", PARTS)]
     findings += more
     if html:
         findings += _html(html, text)
@@ -39,7 +43,15 @@ def _html(html: str, text: str) -> list[Finding]:
         findings.append(error("size", "HTML line 1", what, "Show fewer papers, or shorten the template"))
     if size > LARGEST:
         return findings
-    page = LetterPage(html)
+    try:
+        findings += _page(LetterPage(html), text)
+    except RecursionError:
+        findings.append(error("nesting", "HTML line 1", "rules or selectors nested without end", "Write them flat"))
+    return findings
+
+
+def _page(page: LetterPage, text: str) -> list[Finding]:
+    findings: list[Finding] = []
     for rule in (markup.structure, markup.direction, markup.images, markup.safety, markup.headings, markup.extras):
         findings += rule(page)
     findings += [*eye.sight(page), *eye.links(page), *clients.support(page), *parity.unsubscribe(page, "")]

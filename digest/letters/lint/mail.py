@@ -16,6 +16,7 @@ from digest.letters.subject import LIMIT, shorten
 
 ONCE = ("From", "To", "Subject", "Date", "Message-ID")
 LONGEST = 998  # bytes of a line, RFC 5322
+PARTS = "Make it multipart/alternative: text/plain first, then text/html"
 ONE_CLICK = "List-Unsubscribe=One-Click"
 _HEADER = re.compile(r"([!-9;-~]+):[ \t]?(.*)", re.DOTALL)
 _ID = re.compile(r"<[^<>@\s]+@([^<>@\s]+)>")
@@ -142,8 +143,7 @@ def parts(mail: bytes) -> tuple[str, str, list[Finding]]:
     findings = []
     if message.get_content_type() != "multipart/alternative" or kinds != ["text/plain", "text/html"]:
         what = f"the mail is {message.get_content_type()} of {', '.join(kinds) or 'nothing'}"
-        remedy = "Make it multipart/alternative: text/plain first, then text/html"
-        findings.append(error("parts", "Content-Type", what, remedy))
+        findings.append(error("parts", "Content-Type", what, PARTS))
     bodies = {"text/html": "", "text/plain": ""}
     for kind, leaf in reversed(list(zip(kinds, leaves, strict=True))):
         encoding = str(leaf.get("Content-Transfer-Encoding", "7bit")).strip().lower()

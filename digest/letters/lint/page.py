@@ -36,7 +36,8 @@ _CHILDREN = {
     "ul": {"li"},
     "ol": {"li"},
 }
-_MSO = re.compile(r"<!--\[if ([^\]]*)\]>(.*?)<!\[endif\]-->", re.DOTALL)
+_MSO = re.compile(r"<!--\[if ([^\]]{0,200})\]>(.*?)<!\[endif\]-->", re.DOTALL)
+_END = "<![endif]-->"
 _NOT_MSO = re.compile(r"<!--\[if !mso\]><!-->(.*?)<!--<!\[endif\]-->", re.DOTALL)
 
 
@@ -201,7 +202,9 @@ def for_word(html: str) -> str:
     def opened(found: re.Match[str]) -> str:
         return found[2] if "mso" in found[1] and "!" not in found[1] else blank(found[0])
 
-    return _MSO.sub(opened, _NOT_MSO.sub(lambda found: blank(found[0]), html))
+    # Beyond the last end nothing can match, and looking for it from each beginning would take long.
+    end = html.rfind(_END) + len(_END)
+    return _MSO.sub(opened, _NOT_MSO.sub(lambda found: blank(found[0]), html[:end])) + html[end:]
 
 
 def squeezed(text: str) -> str:

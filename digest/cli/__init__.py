@@ -16,6 +16,7 @@ def register() -> None:
     from digest.cli import libraries  # noqa: F401  isort: skip
     from digest.cli import suggestions  # noqa: F401  isort: skip
     from digest.cli import preview  # noqa: F401  isort: skip
+    from digest.cli import lint  # noqa: F401  isort: skip
     from digest.cli import verdicts  # noqa: F401  isort: skip
     from digest.cli import run  # noqa: F401  isort: skip
     from digest.cli import ask  # noqa: F401  isort: skip

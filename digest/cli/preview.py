@@ -72,9 +72,9 @@ def preview(
     config = load_config()
     now = clock.now()
     with opened(config, create=False) as store:
-        reader = _reader(config, store, name, draft)
+        reader = find_reader(config, store, name, draft)
         press = Press(store, config)
-        slot = day or _next_slot(press, reader, now)
+        slot = day or next_slot(press, reader, now)
         letter = press.preview(reader, slot, now)
         verdicts = press.explain(reader, slot) if explain or json else []
         newest = None if letter.candidates else press.open(slot).newest
@@ -104,7 +104,7 @@ def preview(
             note("no browser was found; open the file by hand")
 
 
-def _reader(config: Config, store: Store, name: str, draft: bool) -> Subscriber:
+def find_reader(config: Config, store: Store, name: str, draft: bool) -> Subscriber:
     """The subscriber as applied, else as the file has it; a note where the two differ."""
     with store.read() as connection:
         stored = subscribers.find(connection, name)
@@ -134,7 +134,7 @@ def _reader(config: Config, store: Store, name: str, draft: bool) -> Subscriber:
     return stored
 
 
-def _next_slot(press: Press, reader: Subscriber, now: datetime) -> date:
+def next_slot(press: Press, reader: Subscriber, now: datetime) -> date:
     """The slot of the letter to be sent next: today's while it may still leave, else the one after."""
     today = clock.local_day(now, reader.time_zone)
     slot = today if clock.is_slot(reader.cadence, today) else clock.next_slot(reader.cadence, today)

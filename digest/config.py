@@ -187,7 +187,7 @@ def _base_url(url: str) -> str:
     here = parts.hostname in ("localhost", "127.0.0.1", "::1")
     if url and not (parts.hostname and (parts.scheme == "https" or (here and parts.scheme == "http"))):
         raise ValueError(f"{url!r} is no address of pages — write it as 'https://digest.example.org'")
-    if parts.query or parts.fragment or parts.username or not url.isascii() or not url.isprintable() or " " in url:
+    if not re.fullmatch(r"[A-Za-z0-9:/._~\[\]-]*", url):
         raise ValueError(f"{url!r} holds more than a host and a path — write it as 'https://digest.example.org'")
     return url
 

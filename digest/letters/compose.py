@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # `cryptography` takes a while to load, and who signs nothing
 HTML_BUDGET = 90_000  # bytes, decoded; Gmail clips at about 102 KB, and with the end the way to unsubscribe
 PIECES = 50_000  # that are kept of each kind; beyond that all are made anew, so that memory stays flat
 ACTS = len(wording.ACTS) + 1  # with viewing the letter in a browser
-NUMBERS = tuple(qp.encode(str(number)) for number in range(1000))
+NUMBERS = tuple(qp.encode(str(number)) for number in range(10_000))  # of papers and of links
 MARKS = tuple(qp.encode(f"{number:>2}. ") for number in range(1000))
 _CARD = ("number", "mark", "score", "whys", "lines", "say", "place")  # the slots of a card; those of links follow
 _shared = itemgetter(*wording.SHARED)
@@ -102,6 +102,7 @@ class _Set:
     html: list[bytes]
     text: list[bytes]
     ends: list[tuple[int, int]]  # after each card: how many of these, and how many links
+    urls: list[bytes]  # of what the reader may do about the letters
 
 
 class _Typesetter:
@@ -139,7 +140,7 @@ class _Typesetter:
     def _set(self, letter: Letter) -> _Set:
         slot = letter.slot
         say = qp.encode(f"{self._links.say(letter)}/") if self._links else b""
-        done = _Set([], [], [])
+        done = _Set([], [], [], [])
         number = linked = 0
         for heading, places in wording.grouped(letter, self._words):
             if heading:
@@ -150,9 +151,9 @@ class _Typesetter:
                 html, text = self._whys(pick, slot)
                 card = self._card(pick, slot, html != b"", heading != "")
                 score = self._piece(wording.score_words(pick, self._words))
-                numbers = _numbers(linked + 1, card.numbers)
-                linked += card.numbers
-                own = _number(number), _mark(number), score, html, text, say, _number(place + 1), *numbers
+                first, linked = linked + 1, linked + card.numbers
+                counted = NUMBERS[first : linked + 1]
+                own = NUMBERS[number], MARKS[number], score, html, text, say, NUMBERS[place + 1], *counted
                 done.html.append(card.html.fill(own))
                 done.text.append(card.text.fill(own))
                 done.ends.append((len(done.html), linked))
@@ -179,7 +180,9 @@ class _Typesetter:
             lines = [_lines(how, own) if how.slot in wording.SHARED else b"" for how in frame.wrapped]
             known = _keep(self._shared, key, (_plain(frame, wording.SHARED, own, markup), lines))
         shared, lines = known
-        values = [b"\0", *_numbers(linked + 1, ACTS), *shared, *_plain(frame, wording.PERSONAL, own, markup)]
+        done.urls = done.urls or [qp.encode(own[name]) for name in wording.URLS]  # they hold nothing to escape
+        personal = _plain(frame, wording.PERSONAL, own, markup)
+        values = [b"\0", *NUMBERS[linked + 1 : linked + 1 + ACTS], *shared, *done.urls, *personal]
         values += [line or _lines(how, own) for line, how in zip(lines, frame.wrapped, strict=True)]
         return frame.around(pieces[:end], values)
 
@@ -249,7 +252,8 @@ class _Typesetter:
         marks: dict[str, Wrapped] = {}
         slots: dict[str, Any] = {"cards": Slot("cards", marks, there=bool(letter.picks), whole=True)}
         slots |= {name: Slot(name, marks) for name in (f"acts.{place}.number" for place in range(ACTS))}
-        slots |= {name: Slot(name, marks, there=bool(own[name])) for name in (*wording.SHARED, *wording.PERSONAL)}
+        for name in (*wording.SHARED, *wording.URLS, *wording.PERSONAL):
+            slots[name] = Slot(name, marks, there=bool(own[name]))
         view = wording.letter_view(letter, self._config, self._words, slots)
         return Shell(self._render(f"letter/letter.{kind}", letter=view), marks, list(slots))
 
@@ -281,19 +285,6 @@ def _lines(how: Wrapped, said: Mapping[str, str]) -> bytes:
 
 def _filled(shell: Shell, names: Sequence[str], said: Mapping[str, str], markup: bool) -> bytes:
     return shell.fill([*_plain(shell, names, said, markup), *(_lines(how, said) for how in shell.wrapped)])
-
-
-def _number(number: int) -> bytes:
-    return NUMBERS[number] if number < len(NUMBERS) else qp.encode(str(number))
-
-
-def _mark(number: int) -> bytes:
-    return MARKS[number] if number < len(MARKS) else qp.encode(f"{number}. ")
-
-
-def _numbers(first: int, how_many: int) -> Sequence[bytes]:
-    after = first + how_many
-    return NUMBERS[first:after] if after <= len(NUMBERS) else [_number(one) for one in range(first, after)]
 
 
 def _fits(part: Sequence[bytes]) -> bool:

@@ -34,9 +34,8 @@ def encode(text: str) -> bytes:
     """A piece of a quoted-printable part, of UTF-8."""
     if not text:
         return b""
-    plain = len(text) < LINE and text.isascii() and text.isprintable()
-    if plain and "=" not in text and text[0] not in ".F" and text[-1] != " ":
-        return text.encode("ascii") + SOFT  # what most pieces are: a few words
+    if text.isascii() and "=" not in text and (found := _plain(text)):
+        return found
     lines = b2a_qp(readable(text).encode("utf-8"), quotetabs=False, istext=True)
     lines = _MISREAD.sub(_spelt_out, _LONG.sub(rb"\1=\n\2", lines))
     if not lines.endswith(b"\n"):
@@ -47,6 +46,21 @@ def encode(text: str) -> bytes:
             lines = lines[:cut] + b"=\n" + _MISREAD.sub(_spelt_out, lines[cut:])
         lines += b"=\n"
     return lines.replace(b"\n", b"\r\n")
+
+
+def _plain(text: str) -> bytes:
+    """The same for a few words without anything to encode, which most pieces are; else nothing."""
+    ends = text[-1] != " " and text[0] not in ".F"
+    if ends and len(text) < 2 * LINE - 1 and text.isprintable():
+        if len(text) < LINE:
+            return text.encode("ascii") + SOFT
+        if text[LINE - 1] not in ".F":
+            return f"{text[: LINE - 1]}=\r\n{text[LINE - 1 :]}=\r\n".encode("ascii")
+    lines = text.split("\n")
+    for line in lines:
+        if not line or len(line) >= LINE or line[0] in ".F" or line[-1] == " " or not line.isprintable():
+            return b""
+    return "\r\n".join(lines).encode("ascii") + SOFT
 
 
 def _spelt_out(found: re.Match[bytes]) -> bytes:

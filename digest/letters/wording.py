@@ -34,10 +34,8 @@ ACTS = ("preferences", "pause", "unsubscribe")  # what a reader may do about the
 UNSUBSCRIBE = f"acts.{ACTS.index('unsubscribe')}.url"  # the slot of its address
 # The slots of a letter: what many say in the same words, and what only one does.
 SHARED = ("subject", "preheader", "count", "lede", "how", "more")
-PERSONAL = (
-    *("greeting", "footer.why", "how_url"),
-    *(f"acts.{place}.{what}" for place in range(len(ACTS) + 1) for what in ("url", "line")),
-)
+URLS = ("how_url", *(f"acts.{place}.url" for place in range(len(ACTS) + 1)))
+PERSONAL = ("greeting", "footer.why", *(f"acts.{place}.line" for place in range(len(ACTS) + 1)))
 
 
 # ---- the letter
@@ -67,7 +65,7 @@ def letter_view(letter: Letter, config: LetterConfig, words: Language, own: Mapp
 def letter_words(
     letter: Letter, config: LetterConfig, words: Language, links: Links | None, shown: int
 ) -> dict[str, str]:
-    """What only this letter says, for each of `SHARED` and `PERSONAL`; `shown` of its picks have room in it."""
+    """What only this letter says: `SHARED`, `URLS` and `PERSONAL`. `shown` of its picks have room in it."""
     reader, number = letter.subscriber, len(letter.picks)
     name = clean_words(reader.name)
     acts = _acts(letter, config, words, links)
@@ -334,16 +332,22 @@ def _listed(listed: date | None, slot: date, words: Language) -> str:
 # ---- reasons
 
 
-def told_reasons(pick: Pick) -> list[Reason]:
+def told_reasons(pick: Pick) -> Sequence[Reason]:
     """The reasons that are worth a line, at most three, the weightiest first."""
-    ranked: Sequence[Reason] = pick.reasons
-    if len(ranked) > 1:
-        ranked = sorted(ranked, key=_by_weight)
+    if len(pick.reasons) < 2:
+        return pick.reasons
+    first, *others = pick.reasons
+    weight = first.share
+    for reason in others:
+        if reason.share > weight or first.kind == "more":
+            first, *others = sorted(pick.reasons, key=_by_weight)
+            break
+        weight = reason.share if reason.kind != "more" else 0.0
     # Popularity has a small part in nearly every pick; it is worth a line only where it decided. Nor is an interest
     # that brought a point or two a reason that a reader would believe.
     least = TOLD_FROM * pick.score
-    further = [reason for reason in ranked[1:] if reason.share >= least and reason.kind != "trending"]
-    return [*ranked[:1], *further[: REASONS_SHOWN - 1]]
+    further = [reason for reason in others if reason.share >= least and reason.kind != "trending"]
+    return [first, *further[: REASONS_SHOWN - 1]]
 
 
 def _by_weight(reason: Reason) -> tuple[bool, float]:

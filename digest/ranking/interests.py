@@ -93,7 +93,8 @@ class Catalogue:
         self._fitted = len(corpus)
         self.acquaint(corpus)
         self._number = len(candidates)
-        self._likeness: dict[Named, np.ndarray] = {}
+        self._number_of: dict[Named, int] = {}  # interest → row of what follows
+        self._likeness = np.empty((0, self._number))  # a row for each, and room for more
         self._rows: dict[Named, tuple[sparse.csr_matrix, int]] = {}  # which row of what
 
     def acquaint(self, papers: Iterable[Paper], *, public: bool = True) -> None:
@@ -136,45 +137,51 @@ class Catalogue:
         paper = self.paper(one) if one.kind in PAPER_KINDS else None
         return one if paper is None else Named(one.kind, known_as(paper.id))
 
-    def learn(self, interests: Iterable[Named]) -> None:
-        """Score those that are new, all in one product S = A·Pᵀ. A row's figures do not depend on its company."""
-        wanted = list(dict.fromkeys(interests))
-        if len(self._likeness) * self._number > CELLS:
-            self._likeness.clear()  # a million readers' interests do not have to be held at once
+    def learn(self, interests: Iterable[Named]) -> bool:
+        """Score those that are new, all in one product S = A·Pᵀ. A row's figures do not depend on its company.
+
+        True if all others were forgotten first: a million readers' interests do not have to be held at once. Then
+        the numbers of `numbers` begin anew.
+        """
+        full = len(self._number_of) * self._number > CELLS
+        if full:
+            self._number_of.clear()
             self._rows.clear()
-        new = [one for one in wanted if one not in self._likeness]
-        fitted: list[tuple[Named, int]] = []
-        unfitted: list[tuple[Named, int]] = []
-        read: list[Named] = []
+        new = dict.fromkeys([one for one in interests if one not in self._number_of])
+        marked: list[Named] = []
+        fitted: dict[Named, int] = {}  # and its row
+        unfitted: dict[Named, Paper] = {}
+        read: dict[Named, str] = {}
         for one in new:
-            if one.kind == "author":
-                self._likeness[one] = self._authors.matching(one.text)
-            elif one.kind == "category":
-                self._likeness[one] = self._in_category(one.text)
-            elif one.kind in PAPER_KINDS and (row := self._row(one.text)) is not None:
-                (fitted if row < self._fitted else unfitted).append((one, row))
+            if one.kind in ("author", "category"):
+                marked.append(one)
+            elif one.kind == "phrase":
+                read[one] = one.text
+            elif (row := self._row(one.text)) is None:
+                read[one] = _title(one.text)
+            elif row < self._fitted:
+                fitted[one] = row
             else:
-                read.append(one)
-        asked = self._space.phrases([one.text if one.kind == "phrase" else _title(one.text) for one in read])
-        self._remember(read, asked)
-        self._score(read, self._space.completed(asked))
-        liked = self._space.corpus.take([row for _, row in fitted])
-        for these, vectors in (
-            ([one for one, _ in fitted], liked),
-            ([one for one, _ in unfitted], self._space.papers([self._papers[row] for _, row in unfitted])),
-        ):
-            self._remember(these, vectors)
-            self._score(these, vectors)
+                unfitted[one] = self._papers[row]
+        if marked:
+            self._keep(marked, np.array([self._marks(one) for one in marked]))
+        if read:
+            asked = self._space.phrases(list(read.values()))
+            self._score(list(read), self._space.completed(asked), asked)
+        if fitted:
+            self._score(list(fitted), self._space.corpus.take(list(fitted.values())))
+        if unfitted:
+            self._score(list(unfitted), self._space.papers(list(unfitted.values())))
+        return full
 
-    def _remember(self, these: Sequence[Named], vectors: Vectors) -> None:
-        self._rows.update((one, (vectors.terms, place)) for place, one in enumerate(these))
-
-    def _score(self, these: Sequence[Named], vectors: Vectors) -> None:
-        """Likeness by words and by topics.
+    def _score(self, these: Sequence[Named], vectors: Vectors, told: Vectors | None = None) -> None:
+        """Likeness by words and by topics. `told` are the vectors whose terms are a reason, if not those.
 
         The two are on different scales, and how different hangs on the interest. So topics are brought to the scale
         of words by what is usual in the corpus, and only what is beyond the usual counts.
         """
+        terms = (told or vectors).terms
+        self._rows.update((one, (terms, place)) for place, one in enumerate(these))
         for start in range(0, len(these), BLOCK):
             some = these[start : start + BLOCK]
             part = vectors.take(np.arange(start, start + len(some)))
@@ -196,8 +203,22 @@ class Catalogue:
             elif self._space.view:
                 share, likeness = np.full_like(share, VIEW_ALONE), alone
             found = np.where(spread > 1e-9, (1 - share) * likeness + share * beyond, alone)
-            found = np.clip(np.round(found, 9), LEAST, 1.0)
-            self._likeness.update(zip(some, found, strict=True))
+            # To be less like what was disliked than usual is no merit.
+            least = np.array([0.0 if one.kind == "disliked" else LEAST for one in some])[:, None]
+            self._keep(some, np.clip(np.round(found, 9), least, 1.0))
+
+    def _keep(self, these: Sequence[Named], likeness: np.ndarray) -> None:
+        start = len(self._number_of)
+        end = start + len(these)
+        if end > len(self._likeness):
+            held = self._likeness[:start]
+            self._likeness = np.empty((2 * end, self._number))
+            self._likeness[:start] = held
+        self._likeness[start:end] = likeness
+        self._number_of.update(zip(these, range(start, end), strict=True))
+
+    def _marks(self, one: Named) -> np.ndarray:
+        return self._authors.matching(one.text) if one.kind == "author" else self._in_category(one.text)
 
     def _in_category(self, name: str) -> np.ndarray:
         """1 for each candidate in this category, else 0; "stat.*" is all of stat."""
@@ -210,9 +231,15 @@ class Catalogue:
             ]
         )
 
-    def likeness(self, one: Named) -> np.ndarray:
-        """From LEAST to 1 for each candidate, (candidates,); 0 is what is usual."""
-        return self._likeness[one]
+    @property
+    def likeness(self) -> np.ndarray:
+        """From LEAST to 1 for each interest and candidate, 0 is what is usual; (interests × candidates)."""
+        likeness: np.ndarray = self._likeness[: len(self._number_of)]
+        return likeness
+
+    def numbers(self, interests: Iterable[Named]) -> np.ndarray:
+        """Which rows of `likeness` these are, (interests,); they must have been learned."""
+        return np.array([self._number_of[one] for one in interests], dtype=np.int32)
 
     def weights(self, one: Named) -> Mapping[int, float]:
         """Its row of the space as column → weight; empty for an author or a category."""

@@ -20,7 +20,7 @@ class Shelf(NamedTuple):
 
     places: np.ndarray  # which candidate, (readers × most)
     scores: np.ndarray  # 0–100; −1 is padding, (readers × most)
-    parts: np.ndarray  # the part of each interest in it, ≥ 0, (readers × most × interests); padded with 0
+    parts: np.ndarray  # the part of each interest in it, ≥ 0, (readers × interests × most); padded with 0
     weights: np.ndarray  # of each interest, above 0 where it is one, (readers × interests)
 
 
@@ -54,10 +54,10 @@ def select(
     if not most:
         return [[] for _ in range(readers)]
     picked: list[list[tuple[int, int, float]]] = [[] for _ in range(readers)]  # (column of the shelf, place, near)
-    whole = shelf.parts.sum(axis=2, keepdims=True)
+    whole = shelf.parts.sum(axis=1, keepdims=True)
     share = np.divide(shelf.parts, whole, out=np.zeros_like(shelf.parts), where=whole > 0)
-    unclaimed = whole[:, :, 0] <= 0  # popular alone: it takes no interest's turn
-    supplied = (shelf.parts * (shelf.scores > 0)[:, :, None]).max(axis=1) > 0
+    unclaimed = whole[:, 0] <= 0  # popular alone: it takes no interest's turn
+    supplied = (shelf.parts * (shelf.scores > 0)[:, None]).max(axis=2) > 0
     had = np.zeros_like(shelf.weights)
     redundancy = np.zeros((readers, most))
     free = shelf.scores > 0
@@ -68,7 +68,7 @@ def select(
             break
         quotient = np.where(supplied[active], shelf.weights[active] / (2 * had[active] + 1), 0.0)
         quotient /= np.maximum(quotient.max(axis=1, keepdims=True), 1e-12)
-        turn = np.where(unclaimed[active], 1.0, np.einsum("rci,ri->rc", share[active], quotient))
+        turn = np.where(unclaimed[active], 1.0, np.einsum("ric,ri->rc", share[active], quotient))
         v = variety[active, None]
         worth = (1 - v) * shelf.scores[active] / 100 * np.clip(turn, 1e-9, None) ** exponent[active]
         gain = np.where(free[active], np.round(worth - v * redundancy[active], 9), -np.inf)
@@ -78,7 +78,7 @@ def select(
         for reader, column, place, near in chosen:
             picked[reader].append((column, place, near))
         free[active, best] = False
-        had[active] += share[active, best]
+        had[active] += share[active, :, best]
         if step + 1 < room.max() and variety.any():
             near = np.take_along_axis(alike(places), shelf.places[active], axis=1)
             redundancy[active] = np.maximum(redundancy[active], near)

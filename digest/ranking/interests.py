@@ -55,9 +55,10 @@ def wanted(profile: Profile) -> list[tuple[Named, float]]:
     for kind, texts in _listed(profile):
         every += [(kind, text, 1.0) for text in texts]
     for kind, text, weight in every:
-        same = kind, _ignoring_spelling(text)
-        spelt, before = found.get(same) or (Named(kind, text), 0.0)
-        found[same] = spelt, max(before, weight)
+        one, same = _named(kind, text)
+        before = found.get(same)
+        if before is None or before[1] < weight:
+            found[same] = before[0] if before else one, weight
     return list(found.values())
 
 
@@ -71,8 +72,9 @@ def _listed(profile: Profile) -> tuple[tuple[InterestKind, tuple[str, ...]], ...
 
 
 @lru_cache(maxsize=100_000)
-def _ignoring_spelling(text: str) -> str:
-    return " ".join(token.folded for token in tokens(text)) or text
+def _named(kind: InterestKind, text: str) -> tuple[Named, tuple[str, str]]:
+    """An interest, and the same whatever its spelling."""
+    return Named(kind, text), (kind, " ".join(token.folded for token in tokens(text)) or text)
 
 
 class Catalogue:
@@ -123,8 +125,9 @@ class Catalogue:
         """
         found: dict[Named, float] = {}
         for one, weight in wanted(profile):
-            same = self._stored(one)
-            found[same] = max(weight, found.get(same, 0.0))
+            same = self._stored(one) if one.kind in PAPER_KINDS else one
+            if found.get(same, 0.0) < weight:
+                found[same] = weight
         for said in feedback:
             text = known_as(said.paper_id)
             for kind in PAPER_KINDS:
@@ -134,7 +137,7 @@ class Catalogue:
         return list(found.items())
 
     def _stored(self, one: Named) -> Named:
-        paper = self.paper(one) if one.kind in PAPER_KINDS else None
+        paper = self.paper(one)
         return one if paper is None else Named(one.kind, known_as(paper.id))
 
     def learn(self, interests: Iterable[Named]) -> bool:

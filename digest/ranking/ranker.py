@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
+from itertools import pairwise
 
 import numpy as np
 from scipy import sparse
@@ -123,8 +124,8 @@ class Ranker:
                 some, block = readers[start : start + step], asked[start : start + step]
                 scored = score(block, self._catalogue, self._trend)
                 out = [self._kept_out(*one) for one in zip(some, block, strict=True)]
-                picked = self._select(scored, some, out)
-                found += self._picks(scored, [[place for place, _ in one] for one in picked])
+                picked, _ = self._select(scored, some, out)
+                found += self._picks(scored, picked)
         return found
 
     def learn(self, readers: Sequence[Reader]) -> list[Asked]:
@@ -140,16 +141,17 @@ class Ranker:
             return []
         asked, scored = self._scored(reader)
         out = self._kept_out(reader, asked)
-        picked = self._select(scored, [reader], [out])[0]
-        inside = [place for place, _ in picked]
+        picked, near = self._select(scored, [reader], [out])
+        inside: list[int] = picked[picked >= 0].tolist()
         scores = scored.score[0]
-        nearest = self._likeness(np.array(inside, dtype=np.intp)).max(axis=0, initial=0.0)
+        everywhere = np.arange(len(scores))[None]
+        nearest = self._likeness(picked[picked >= 0], everywhere).max(axis=0, initial=0.0)
         rest = [place for place in range(len(self._candidates)) if place not in set(inside)]
         rest.sort(key=lambda place: (-scores[place], place))
-        redundancy = [near for _, near in picked] + [float(nearest[place]) for place in rest]
+        redundancy = near[picked >= 0].tolist() + nearest[rest].tolist()
         why = [f"in, place {number}" for number in range(1, len(inside) + 1)]
         why += [out.get(place) or _why_out(scores, inside, place, nearest[place], reader.profile) for place in rest]
-        every = self._picks(scored, [inside + rest])[0]
+        every = self._picks(scored, np.array([inside + rest]))[0]
         return [
             Verdict(pick, number < len(inside), said, near)
             for number, (pick, said, near) in enumerate(zip(every, why, redundancy, strict=True))
@@ -188,7 +190,7 @@ class Ranker:
 
     def _select(
         self, scored: Scored, readers: Sequence[Reader], out: Sequence[Mapping[int, str]]
-    ) -> list[list[tuple[int, float]]]:
+    ) -> tuple[np.ndarray, np.ndarray]:
         profiles = [reader.profile for reader in readers]
         floor = np.array([profile.floor for profile in profiles])[:, None]
         allowed = (scored.score >= floor) & (scored.score > 0)
@@ -213,21 +215,19 @@ class Ranker:
             out[self._index[paper_id]] = f"sent on {reader.memory[paper_id]}"
         return out
 
-    def _likeness(self, places: np.ndarray) -> np.ndarray:
-        """The cosine of candidates with each, (places × candidates)."""
-        new = np.unique(places[self._alike_row[places] < 0])
-        if len(new):
+    def _likeness(self, these: np.ndarray, those: np.ndarray) -> np.ndarray:
+        """The cosine of each of `these` candidates, (n,), with each of a row of `those`, (n or 1 × m)."""
+        if (new := np.unique(these[self._alike_row[these] < 0])).size:
             found = np.round((self._directions[new] @ self._columns).toarray(), 12)
             self._alike_row[new] = np.arange(len(self._alike), len(self._alike) + len(new))
             self._alike = np.concatenate([self._alike, found])
-        likeness: np.ndarray = self._alike[self._alike_row[places]]
+        likeness: np.ndarray = self._alike[self._alike_row[these][:, None], those]
         return likeness
 
-    def _picks(self, scored: Scored, chosen: Sequence[Sequence[int]]) -> list[tuple[Pick, ...]]:
-        """The picks of each reader of `scored`, whose candidates are `chosen`."""
-        number = np.array([len(places) for places in chosen])
-        row = np.repeat(np.arange(len(chosen)), number)
-        place = np.fromiter((place for places in chosen for place in places), dtype=np.intp, count=len(row))
+    def _picks(self, scored: Scored, chosen: np.ndarray) -> list[tuple[Pick, ...]]:
+        """The picks of each reader of `scored`, whose candidates are a row of `chosen`; −1 is none."""
+        row, column = np.nonzero(chosen >= 0)
+        place = chosen[row, column]
         at = place.tolist()
         picks = made(
             Pick,
@@ -238,8 +238,8 @@ class Ranker:
             self._teller.reasons(scored, row, place),
             [self._listed[one] for one in at],
         )
-        ends = np.cumsum(number).tolist()
-        return [tuple(picks[end - many : end]) for end, many in zip(ends, number.tolist(), strict=True)]
+        ends = [0, *np.cumsum((chosen >= 0).sum(axis=1)).tolist()]
+        return [tuple(picks[start:end]) for start, end in pairwise(ends)]
 
 
 @contextmanager

@@ -91,6 +91,7 @@ class Catalogue:
         self._sample_topics = space.sample.topics.T.astype(np.float64)
         self.known: set[int] = set()  # ids of papers
         self._papers: list[Paper] = []
+        self._known_as: list[str] = []
         self._row_of: dict[str, int] = {}
         self._fitted = len(corpus)
         self.acquaint(corpus)
@@ -108,9 +109,11 @@ class Catalogue:
         for paper in papers:
             if paper.id in self.known:
                 continue
-            row = self._row_of[known_as(paper.id)] = len(self._papers)
+            text = known_as(paper.id)
+            row = self._row_of[text] = len(self._papers)
             self.known.add(paper.id)
             self._papers.append(paper)
+            self._known_as.append(text)
             for key in paper.keys if public else ():
                 if key != title_key(""):
                     self._row_of.setdefault(key, row)
@@ -137,8 +140,8 @@ class Catalogue:
         return list(found.items())
 
     def _stored(self, one: Named) -> Named:
-        paper = self.paper(one)
-        return one if paper is None else Named(one.kind, known_as(paper.id))
+        row = self._row(one.text)
+        return one if row is None else Named(one.kind, self._known_as[row])
 
     def learn(self, interests: Iterable[Named]) -> bool:
         """Score those that are new, all in one product S = A·Pᵀ. A row's figures do not depend on its company.
@@ -248,9 +251,7 @@ class Catalogue:
         """Its row of the space as column → weight; empty for an author or a category."""
         if one not in self._rows:
             return {}
-        matrix, place = self._rows[one]
-        row = slice(matrix.indptr[place], matrix.indptr[place + 1])
-        return dict(zip(matrix.indices[row].tolist(), matrix.data[row].tolist(), strict=True))
+        return cells(*self._rows[one])
 
     def paper(self, one: Named) -> Paper | None:
         """The known paper that an interest in a paper means."""
@@ -278,6 +279,12 @@ def _share_of_topics(one: Named) -> float:
 def _title(text: str) -> str:
     """What there is to read of a paper that is not stored: its title, but nothing of an identifier."""
     return "" if paper_key(text) or text.startswith("\0") else text
+
+
+def cells(matrix: sparse.csr_matrix, row: int) -> dict[int, float]:
+    """A row as column → value."""
+    some = slice(matrix.indptr[row], matrix.indptr[row + 1])
+    return dict(zip(matrix.indices[some].tolist(), matrix.data[some].tolist(), strict=True))
 
 
 class Authors:

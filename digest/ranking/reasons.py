@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import ChainMap, deque
+from collections import deque
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import repeat
@@ -12,7 +12,7 @@ import numpy as np
 from scipy import sparse
 
 from digest.model import Paper, Reason
-from digest.ranking.interests import PAPER_KINDS, Catalogue, Named
+from digest.ranking.interests import PAPER_KINDS, Catalogue, Named, cells
 from digest.ranking.score import LIKED, OTHERS, Scored
 from digest.ranking.terms import folded_terms, terms
 
@@ -117,28 +117,28 @@ class Teller:
             return ()
         if place not in self._written:
             self._written[place] = _written(self._papers[place])
-            row = slice(self._rows.indptr[place], self._rows.indptr[place + 1])
-            there = zip(self._rows.indices[row].tolist(), self._rows.data[row].tolist(), strict=True)
-            self._weights[place] = dict(there)
-        weights_there = self._weights[place]
-        fewer = wanted if len(wanted) < len(weights_there) else weights_there
-        both = [column for column in fewer if column in wanted and column in weights_there]
-        weights = {self._vocabulary[column]: wanted[column] * weights_there[column] for column in both}
+            self._weights[place] = cells(self._rows, place)
+        there = self._weights[place]
+        both = wanted.keys() & there.keys()
+        weights = {self._vocabulary[column]: wanted[column] * there[column] for column in both}
         if not weights:
             return ()
-        written: Mapping[str, str] = self._written[place]
+        written = self._written[place]
         if one.kind == "phrase":
             # Told as its reader spells it, but not with capitals that the paper does not have.
-            asked = _spelt(one.text)
-            same = {term for term in asked if asked[term].casefold() == written.get(term, "").casefold()}
-            written = ChainMap({term: asked[term] for term in asked if term not in same}, self._written[place])
+            asked = {
+                term: spelt
+                for term, spelt in _spelt(one.text).items()
+                if spelt.casefold() != written.get(term, "").casefold()
+            }
+            written = {**{term: written[term] for term in weights if term in written}, **asked}
         covered = {word for term in weights if " " in term and term in written for word in term.split(" ")}
-        ranked = sorted(weights, key=lambda term: (-weights[term], term))
         if one.kind != "phrase":
             # Two abstracts share many a word by chance; what is told of them stands in a title.
             liked = self._catalogue.paper(one)
             titles = _in_title(self._papers[place].title), _in_title(liked.title if liked else one.text)
-            ranked = [term for term in ranked if term in titles[0] or term in titles[1]]
+            weights = {term: weights[term] for term in weights if term in titles[0] or term in titles[1]}
+        ranked = sorted(weights, key=lambda term: (-weights[term], term))
         told = [written[term] for term in ranked if term in written and term not in covered]
         return tuple(dict.fromkeys(told))[:MOST_TERMS]
 

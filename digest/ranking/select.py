@@ -56,31 +56,32 @@ def select(
     steps = min(int(room.max(initial=0)), most)
     # The columns of the shelf in the order in which they are picked; `most` is none.
     picked, nearest = np.full((readers, steps), most), np.zeros((readers, steps))
-    whole = shelf.parts.sum(axis=1, keepdims=True)
-    share = np.divide(shelf.parts, whole, out=np.zeros_like(shelf.parts), where=whole > 0)
-    unclaimed = whole[:, 0] <= 0  # popular alone: it takes no interest's turn
-    supplied = (shelf.parts * (shelf.scores > 0)[:, None]).max(axis=2, initial=0.0) > 0
-    had = np.zeros_like(shelf.weights)
-    redundancy = np.zeros((readers, most))
+    whole = shelf.parts.sum(axis=1)
+    share = shelf.parts / np.where(whole > 0, whole, 1.0)[:, None]
+    unclaimed = (whole <= 0).astype(np.float64)  # popular alone: it takes no interest's turn
     free = shelf.scores > 0
-    exponent = (TURNS * variety)[:, None]
+    weights = np.where(np.einsum("ric,rc->ri", shelf.parts, free.astype(np.float64)) > 0, shelf.weights, 0.0)
+    had = np.zeros_like(weights)
+    v, exponent = variety[:, None], TURNS * variety[:, None]
+    points = (1 - v) * shelf.scores / 100
+    redundancy = np.zeros((readers, most))
     for step in range(steps):
         active = np.flatnonzero((step < room) & free.any(axis=1))
         if not len(active):
             break
-        quotient = np.where(supplied[active], shelf.weights[active] / (2 * had[active] + 1), 0.0)
+        some = active if len(active) < readers else slice(None)  # without a copy
+        quotient = weights[some] / (2 * had[some] + 1)
         quotient /= np.maximum(quotient.max(axis=1, keepdims=True), 1e-12)
-        turn = np.where(unclaimed[active], 1.0, np.einsum("ric,ri->rc", share[active], quotient))
-        v = variety[active, None]
-        worth = (1 - v) * shelf.scores[active] / 100 * np.maximum(turn, 1e-9) ** exponent[active]
-        gain = np.where(free[active], np.round(worth - v * redundancy[active], 9), -np.inf)
+        turn = unclaimed[some] + np.einsum("ric,ri->rc", share[some], quotient)
+        worth = points[some] * np.maximum(turn, 1e-9) ** exponent[some]
+        gain = np.where(free[some], np.round(worth - v[some] * redundancy[some], 9), -np.inf)
         best = np.argmax(gain, axis=1) if step else np.zeros(len(active), dtype=np.intp)
         picked[active, step], nearest[active, step] = best, redundancy[active, best]
         free[active, best] = False
         had[active] += share[active, :, best]
         if step + 1 < steps and variety.any():
-            near = alike(shelf.places[active, best], shelf.places[active])
-            redundancy[active] = np.maximum(redundancy[active], near)
+            near = alike(shelf.places[active, best], shelf.places[some])
+            redundancy[some] = np.maximum(redundancy[some], near)
     order = np.argsort(picked, axis=1, kind="stable")
     places = np.concatenate([shelf.places, np.full((readers, 1), -1)], axis=1)
     picked, nearest = np.take_along_axis(picked, order, axis=1), np.take_along_axis(nearest, order, axis=1)

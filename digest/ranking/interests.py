@@ -143,19 +143,20 @@ class Catalogue:
         row = self._row(one.text)
         return one if row is None else Named(one.kind, self._known_as[row])
 
-    def learn(self, interests: Iterable[Named]) -> bool:
-        """Score those that are new, all in one product S = A·Pᵀ. A row's figures do not depend on its company.
-
-        True if all others were forgotten first: a million readers' interests do not have to be held at once. Then
-        the numbers of `numbers` begin anew.
-        """
+    def make_room(self) -> bool:
+        """Forget all interests if they are too many: a million readers' do not have to be held at once. True if so;
+        then the numbers of `numbers` begin anew."""
         full = len(self._number_of) * self._number > CELLS
         if full:
             self._number_of.clear()
             self._rows.clear()
+        return full
+
+    def learn(self, interests: Iterable[Named]) -> None:
+        """Score those that are new, all in one product S = A·Pᵀ. A row's figures do not depend on its company."""
         new = dict.fromkeys([one for one in interests if one not in self._number_of])
         marked: list[Named] = []
-        fitted: dict[Named, int] = {}  # and its row
+        fitted: dict[Named, int] = {}  # → row of the corpus
         unfitted: dict[Named, Paper] = {}
         read: dict[Named, str] = {}
         for one in new:
@@ -178,10 +179,9 @@ class Catalogue:
             self._score(list(fitted), self._space.corpus.take(list(fitted.values())))
         if unfitted:
             self._score(list(unfitted), self._space.papers(list(unfitted.values())))
-        return full
 
     def _score(self, these: Sequence[Named], vectors: Vectors, told: Vectors | None = None) -> None:
-        """Likeness by words and by topics. `told` are the vectors whose terms are a reason, if not those.
+        """Likeness by words and by topics. `told` has the terms that readers are told of, where `vectors` has not.
 
         The two are on different scales, and how different hangs on the interest. So topics are brought to the scale
         of words by what is usual in the corpus, and only what is beyond the usual counts.
@@ -249,9 +249,7 @@ class Catalogue:
 
     def weights(self, one: Named) -> Mapping[int, float]:
         """Its row of the space as column → weight; empty for an author or a category."""
-        if one not in self._rows:
-            return {}
-        return cells(*self._rows[one])
+        return cells(*self._rows[one]) if one in self._rows else {}
 
     def paper(self, one: Named) -> Paper | None:
         """The known paper that an interest in a paper means."""

@@ -131,8 +131,10 @@ class Ranker:
     def learn(self, readers: Sequence[Reader]) -> list[Asked]:
         """What each asks for. Interests that nobody asked for before are scored, once for all who share them."""
         asked = [self._asked(reader) for reader in readers]
-        if self._candidates and self._catalogue.learn(named for one in asked for named, _ in one.interests):
-            self._teller.forget()
+        if self._candidates:
+            if self._catalogue.make_room():
+                self._teller.forget()
+            self._catalogue.learn(named for one in asked for named, _ in one.interests)
         return asked
 
     def explain(self, reader: Reader) -> list[Verdict]:
@@ -194,9 +196,8 @@ class Ranker:
         profiles = [reader.profile for reader in readers]
         floor = np.array([profile.floor for profile in profiles])[:, None]
         allowed = (scored.score >= floor) & (scored.score > 0)
-        allowed[np.repeat(np.arange(len(out)), list(map(len, out))), [place for one in out for place in one]] = (
-            False
-        )
+        barred = [place for one in out for place in one]
+        allowed[np.repeat(np.arange(len(out)), [len(one) for one in out]), barred] = False
         room = np.array([max(profile.papers, 0) for profile in profiles])
         variety = np.array([profile.variety for profile in profiles])
         places, scores = shelf_of(scored.score, allowed, int(room.max(initial=0)))
@@ -269,7 +270,7 @@ def _parts(scored: Scored, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     weights = scored.weights
     of_whom = np.repeat(np.arange(len(places)), np.diff(weights.indptr))
     found = scored.likeness[weights.indices[:, None], places[of_whom]] * weights.data[:, None]
-    np.maximum(found, 0.0, out=found)
+    np.maximum(found, 0.0, out=found)  # what is less than usual is no part of anything, nor is a dislike
     own, liked = scored.family < LIKED, scored.family == LIKED
     before = np.concatenate([[0], np.cumsum(own)])
     column = (before[1:] - before[weights.indptr[of_whom]])[own]

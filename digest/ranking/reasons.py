@@ -35,14 +35,13 @@ class Teller:
         self, papers: Sequence[Paper], rows: sparse.csr_matrix, catalogue: Catalogue, vocabulary: Sequence[str]
     ) -> None:
         self._papers, self._rows, self._catalogue, self._vocabulary = papers, rows, catalogue, vocabulary
-        # Once for all readers, by the number of the interest in the catalogue · candidates + place.
-        self._told: dict[int, Told] = {}
-        self._wanted: dict[Named, Mapping[int, float]] = {}
+        self._told: dict[int, Told] = {}  # once for all readers: see `_tell`
+        self._wanted: dict[Named, Mapping[int, float]] = {}  # interest → its row of terms
         self._written: dict[int, dict[str, str]] = {}  # candidate → its terms as people write them, once picked
         self._weights: dict[int, dict[int, float]] = {}  # candidate → its row of terms, once picked
 
     def forget(self) -> None:
-        """What was told: the catalogue's numbers begin anew."""
+        """What was told of interests, whose numbers in the catalogue may begin anew."""
         self._told.clear()
         self._wanted.clear()
 
@@ -52,49 +51,48 @@ class Teller:
         The points that trending gave are one reason; the rest of the score is divided among what speaks for the
         paper, in proportion.
         """
-        pick, cell, paid, beside = _together(scored, len(row), *_paid(scored, row, place))
-        number = np.bincount(pick, minlength=len(row))
+        picks = len(row)
+        pick, cell, paid, beside = _together(scored, picks, *_paid(scored, row, place))
+        number, total = np.bincount(pick, minlength=picks), np.bincount(pick, paid, minlength=picks)
         rank = np.arange(len(pick)) - (np.cumsum(number) - number)[pick]
-        total = np.bincount(pick, paid, minlength=len(row))
         score = scored.score[row, place]
         popular = np.minimum(scored.popular[row, place], score)
-        points = np.divide(score - popular, total, out=np.zeros(len(row)), where=total > 0)
+        points = np.divide(score - popular, total, out=np.zeros(picks), where=total > 0)
         popular = np.where(points > 0, popular, score)
         trends = popular > LEAST_POINTS
         room = MOST - trends
         more = (number > room) & (points > 0)
         kept = np.where(more, room - 1, np.where(points > 0, number, 0))
         # Where there is room for one, a reader is told of an interest of their own.
-        foreign = np.zeros(len(row), dtype=bool)
+        foreign = np.zeros(picks, dtype=bool)
         foreign[pick[(rank == 0) & (cell == OF_OTHERS)]] = True
         rank -= (foreign & more & (kept == 1))[pick]
         told = (rank >= 0) & (rank < kept[pick])
         pick, cell, paid, rank = pick[told], cell[told], paid[told], rank[told]
+        share, rest = points[pick] * paid, points * (total - np.bincount(pick, paid, minlength=picks))
 
-        # All reasons in a row: where those of a pick start, and where each of them is.
+        # All reasons in one row: trending comes after those that weigh as much, "more" comes last.
         size = kept + trends + more
         ends = np.cumsum(size)
         starts = ends - size
-        share = points[pick] * paid
-        ahead = np.bincount(pick, np.round(share, 9) >= popular[pick], minlength=len(row)).astype(
-            np.intp
-        )  # of trending
-        at = starts[pick] + rank + (trends[pick] & (rank >= ahead[pick]))
+        behind = np.round(share, 9) < popular[pick]
+        at = starts[pick] + rank + (trends[pick] & behind)
+        trending = (starts + kept - np.bincount(pick[behind], minlength=picks))[trends]
         last = ends[more] - 1
         shares, besides = np.zeros(size.sum()), np.zeros(size.sum(), dtype=np.intp)
-        shares[at], besides[at] = share, np.where(_liked(scored, cell), beside[pick], 0)
-        shares[(starts + ahead)[trends]] = popular[trends]
-        shares[last] = (points * (total - np.bincount(pick, paid, minlength=len(row))))[more]
+        shares[at], shares[trending], shares[last] = share, popular[trends], rest[more]
+        besides[at] = np.where(_liked(scored, cell), beside[pick], 0)
         what: list[Told] = [("trending", "", ())] * len(shares)
         for where, one in zip(at.tolist(), self._tell(scored, cell, place[pick]), strict=True):
             what[where] = one
-        for where, rest in zip(last.tolist(), (number - kept)[more].tolist(), strict=True):
-            what[where] = "more", str(rest), ()
+        for where, left in zip(last.tolist(), (number - kept)[more].tolist(), strict=True):
+            what[where] = "more", str(left), ()
         kinds, texts, terms = zip(*what, strict=True) if what else ((), (), ())
         reasons = made(Reason, kinds, texts, terms, shares.tolist(), besides.tolist())
         return [tuple(reasons[start:end]) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
 
     def _tell(self, scored: Scored, cell: np.ndarray, place: np.ndarray) -> list[Told]:
+        # By the interest's number and the place, in one number: an interest takes longer to look up.
         if len(self._told) > HELD:
             self.forget()
         number = np.where(cell == OF_OTHERS, -1, scored.weights.indices[cell]).astype(np.int64)

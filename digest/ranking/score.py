@@ -77,15 +77,15 @@ def score(readers: Sequence[Asked], catalogue: Catalogue, trend: np.ndarray) -> 
     the score is 100 · trending.
     """
     named = [one for reader in readers for one, _ in reader.interests]
-    number = catalogue.numbers(named)
+    number, likeness = catalogue.numbers(named), catalogue.likeness
     family = np.array([_FAMILY[one.kind] for one in named], dtype=np.intp)
     starts = np.cumsum([0, *[len(one.interests) for one in readers]])
     of_whom = np.repeat(np.arange(len(readers)), np.diff(starts))
     relative = _relative(readers, of_whom, family)
-    shape = (len(readers), len(catalogue.likeness))
+    shape = (len(readers), len(likeness))
     weights = sparse.csr_matrix((relative * _WORTH[family], number, starts), shape=shape)
-    evidence: np.ndarray = weights @ catalogue.likeness
-    others = _others(readers, weights, family == LIKED, catalogue.likeness)
+    evidence: np.ndarray = weights @ likeness
+    others = _others(readers, weights, family == LIKED, likeness)
     evidence += others
     relevance = np.round(1 - np.exp(-np.square(np.maximum(evidence, 0.0))), 9)
     t = np.array([reader.trending for reader in readers])[:, None]
@@ -98,18 +98,8 @@ def score(readers: Sequence[Asked], catalogue: Catalogue, trend: np.ndarray) -> 
     if nothing.any():
         kept = np.exp(-np.square(evidence[nothing]))
         popular[nothing] = total[nothing] = np.round(100 * trend * kept, 6)
-    return Scored(
-        total,
-        relevance,
-        evidence,
-        popular,
-        np.maximum(others, 0.0),
-        weights,
-        catalogue.likeness,
-        named,
-        family,
-        relative,
-    )
+    heard = np.maximum(others, 0.0)
+    return Scored(total, relevance, evidence, popular, heard, weights, likeness, named, family, relative)
 
 
 def _relative(readers: Sequence[Asked], of_whom: np.ndarray, family: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ MOST = 3  # reasons of one pick; where there are more, the last one sums up the 
 MOST_TERMS = 5
 AS_MUCH = 0.5  # of the weightiest like's part: such a one is counted beside it
 LEAST_POINTS = 1e-9
-HELD = 500_000  # what is told of interests and candidates at a time
+HELD = 200_000  # of what is told of an interest and a candidate, some 600 bytes each
 OF_OTHERS = -1
 WIDE = 42  # bits for the evidence of one pick in billionths, some 4,000: a library of 100,000 papers gives less
 

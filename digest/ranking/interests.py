@@ -55,9 +55,10 @@ def wanted(profile: Profile) -> list[tuple[Named, float]]:
     for kind, texts in _listed(profile):
         every += [(kind, text, 1.0) for text in texts]
     for kind, text, weight in every:
-        same = kind, _ignoring_spelling(text)
-        spelt, before = found.get(same) or (Named(kind, text), 0.0)
-        found[same] = spelt, max(before, weight)
+        one, same = _named(kind, text)
+        before = found.get(same)
+        if before is None or before[1] < weight:
+            found[same] = before[0] if before else one, weight
     return list(found.values())
 
 
@@ -71,8 +72,9 @@ def _listed(profile: Profile) -> tuple[tuple[InterestKind, tuple[str, ...]], ...
 
 
 @lru_cache(maxsize=100_000)
-def _ignoring_spelling(text: str) -> str:
-    return " ".join(token.folded for token in tokens(text)) or text
+def _named(kind: InterestKind, text: str) -> tuple[Named, tuple[str, str]]:
+    """An interest, and the same whatever its spelling."""
+    return Named(kind, text), (kind, " ".join(token.folded for token in tokens(text)) or text)
 
 
 class Catalogue:
@@ -89,11 +91,13 @@ class Catalogue:
         self._sample_topics = space.sample.topics.T.astype(np.float64)
         self.known: set[int] = set()  # ids of papers
         self._papers: list[Paper] = []
+        self._known_as: list[str] = []
         self._row_of: dict[str, int] = {}
         self._fitted = len(corpus)
         self.acquaint(corpus)
         self._number = len(candidates)
-        self._likeness: dict[Named, np.ndarray] = {}
+        self._number_of: dict[Named, int] = {}  # interest → row of what follows
+        self._likeness = np.empty((0, self._number))  # a row for each, and room for more
         self._rows: dict[Named, tuple[sparse.csr_matrix, int]] = {}  # which row of what
 
     def acquaint(self, papers: Iterable[Paper], *, public: bool = True) -> None:
@@ -105,9 +109,11 @@ class Catalogue:
         for paper in papers:
             if paper.id in self.known:
                 continue
-            row = self._row_of[known_as(paper.id)] = len(self._papers)
+            text = known_as(paper.id)
+            row = self._row_of[text] = len(self._papers)
             self.known.add(paper.id)
             self._papers.append(paper)
+            self._known_as.append(text)
             for key in paper.keys if public else ():
                 if key != title_key(""):
                     self._row_of.setdefault(key, row)
@@ -122,8 +128,9 @@ class Catalogue:
         """
         found: dict[Named, float] = {}
         for one, weight in wanted(profile):
-            same = self._stored(one)
-            found[same] = max(weight, found.get(same, 0.0))
+            same = self._stored(one) if one.kind in PAPER_KINDS else one
+            if found.get(same, 0.0) < weight:
+                found[same] = weight
         for said in feedback:
             text = known_as(said.paper_id)
             for kind in PAPER_KINDS:
@@ -133,48 +140,54 @@ class Catalogue:
         return list(found.items())
 
     def _stored(self, one: Named) -> Named:
-        paper = self.paper(one) if one.kind in PAPER_KINDS else None
-        return one if paper is None else Named(one.kind, known_as(paper.id))
+        row = self._row(one.text)
+        return one if row is None else Named(one.kind, self._known_as[row])
+
+    def make_room(self) -> bool:
+        """Forget all interests if they are too many: a million readers' do not have to be held at once. True if so;
+        then the numbers of `numbers` begin anew."""
+        full = len(self._number_of) * self._number > CELLS
+        if full:
+            self._number_of.clear()
+            self._rows.clear()
+        return full
 
     def learn(self, interests: Iterable[Named]) -> None:
         """Score those that are new, all in one product S = A·Pᵀ. A row's figures do not depend on its company."""
-        wanted = list(dict.fromkeys(interests))
-        if len(self._likeness) * self._number > CELLS:
-            self._likeness.clear()  # a million readers' interests do not have to be held at once
-            self._rows.clear()
-        new = [one for one in wanted if one not in self._likeness]
-        fitted: list[tuple[Named, int]] = []
-        unfitted: list[tuple[Named, int]] = []
-        read: list[Named] = []
+        new = dict.fromkeys([one for one in interests if one not in self._number_of])
+        marked: list[Named] = []
+        fitted: dict[Named, int] = {}  # → row of the corpus
+        unfitted: dict[Named, Paper] = {}
+        read: dict[Named, str] = {}
         for one in new:
-            if one.kind == "author":
-                self._likeness[one] = self._authors.matching(one.text)
-            elif one.kind == "category":
-                self._likeness[one] = self._in_category(one.text)
-            elif one.kind in PAPER_KINDS and (row := self._row(one.text)) is not None:
-                (fitted if row < self._fitted else unfitted).append((one, row))
+            if one.kind in ("author", "category"):
+                marked.append(one)
+            elif one.kind == "phrase":
+                read[one] = one.text
+            elif (row := self._row(one.text)) is None:
+                read[one] = _title(one.text)
+            elif row < self._fitted:
+                fitted[one] = row
             else:
-                read.append(one)
-        asked = self._space.phrases([one.text if one.kind == "phrase" else _title(one.text) for one in read])
-        self._remember(read, asked)
-        self._score(read, self._space.completed(asked))
-        liked = self._space.corpus.take([row for _, row in fitted])
-        for these, vectors in (
-            ([one for one, _ in fitted], liked),
-            ([one for one, _ in unfitted], self._space.papers([self._papers[row] for _, row in unfitted])),
-        ):
-            self._remember(these, vectors)
-            self._score(these, vectors)
+                unfitted[one] = self._papers[row]
+        if marked:
+            self._keep(marked, np.array([self._marks(one) for one in marked]))
+        if read:
+            asked = self._space.phrases(list(read.values()))
+            self._score(list(read), self._space.completed(asked), asked)
+        if fitted:
+            self._score(list(fitted), self._space.corpus.take(list(fitted.values())))
+        if unfitted:
+            self._score(list(unfitted), self._space.papers(list(unfitted.values())))
 
-    def _remember(self, these: Sequence[Named], vectors: Vectors) -> None:
-        self._rows.update((one, (vectors.terms, place)) for place, one in enumerate(these))
-
-    def _score(self, these: Sequence[Named], vectors: Vectors) -> None:
-        """Likeness by words and by topics.
+    def _score(self, these: Sequence[Named], vectors: Vectors, told: Vectors | None = None) -> None:
+        """Likeness by words and by topics. `told` has the terms that readers are told of, where `vectors` has not.
 
         The two are on different scales, and how different hangs on the interest. So topics are brought to the scale
         of words by what is usual in the corpus, and only what is beyond the usual counts.
         """
+        terms = (told or vectors).terms
+        self._rows.update((one, (terms, place)) for place, one in enumerate(these))
         for start in range(0, len(these), BLOCK):
             some = these[start : start + BLOCK]
             part = vectors.take(np.arange(start, start + len(some)))
@@ -196,8 +209,22 @@ class Catalogue:
             elif self._space.view:
                 share, likeness = np.full_like(share, VIEW_ALONE), alone
             found = np.where(spread > 1e-9, (1 - share) * likeness + share * beyond, alone)
-            found = np.clip(np.round(found, 9), LEAST, 1.0)
-            self._likeness.update(zip(some, found, strict=True))
+            # To be less like what was disliked than usual is no merit.
+            least = np.array([0.0 if one.kind == "disliked" else LEAST for one in some])[:, None]
+            self._keep(some, np.clip(np.round(found, 9), least, 1.0))
+
+    def _keep(self, these: Sequence[Named], likeness: np.ndarray) -> None:
+        start = len(self._number_of)
+        end = start + len(these)
+        if end > len(self._likeness):
+            held = self._likeness[:start]
+            self._likeness = np.empty((2 * end, self._number))
+            self._likeness[:start] = held
+        self._likeness[start:end] = likeness
+        self._number_of.update(zip(these, range(start, end), strict=True))
+
+    def _marks(self, one: Named) -> np.ndarray:
+        return self._authors.matching(one.text) if one.kind == "author" else self._in_category(one.text)
 
     def _in_category(self, name: str) -> np.ndarray:
         """1 for each candidate in this category, else 0; "stat.*" is all of stat."""
@@ -210,17 +237,19 @@ class Catalogue:
             ]
         )
 
-    def likeness(self, one: Named) -> np.ndarray:
-        """From LEAST to 1 for each candidate, (candidates,); 0 is what is usual."""
-        return self._likeness[one]
+    @property
+    def likeness(self) -> np.ndarray:
+        """From LEAST to 1 for each interest and candidate, 0 is what is usual; (interests × candidates)."""
+        likeness: np.ndarray = self._likeness[: len(self._number_of)]
+        return likeness
+
+    def numbers(self, interests: Iterable[Named]) -> np.ndarray:
+        """Which rows of `likeness` these are, (interests,); they must have been learned."""
+        return np.array([self._number_of[one] for one in interests], dtype=np.int32)
 
     def weights(self, one: Named) -> Mapping[int, float]:
         """Its row of the space as column → weight; empty for an author or a category."""
-        if one not in self._rows:
-            return {}
-        matrix, place = self._rows[one]
-        row = slice(matrix.indptr[place], matrix.indptr[place + 1])
-        return dict(zip(matrix.indices[row].tolist(), matrix.data[row].tolist(), strict=True))
+        return cells(*self._rows[one]) if one in self._rows else {}
 
     def paper(self, one: Named) -> Paper | None:
         """The known paper that an interest in a paper means."""
@@ -248,6 +277,12 @@ def _share_of_topics(one: Named) -> float:
 def _title(text: str) -> str:
     """What there is to read of a paper that is not stored: its title, but nothing of an identifier."""
     return "" if paper_key(text) or text.startswith("\0") else text
+
+
+def cells(matrix: sparse.csr_matrix, row: int) -> dict[int, float]:
+    """A row as column → value."""
+    some = slice(matrix.indptr[row], matrix.indptr[row + 1])
+    return dict(zip(matrix.indices[some].tolist(), matrix.data[some].tolist(), strict=True))
 
 
 class Authors:

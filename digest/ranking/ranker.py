@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
+from itertools import pairwise
 
 import numpy as np
 from scipy import sparse
@@ -15,8 +16,8 @@ from sklearn.preprocessing import normalize
 from digest.model import Feedback, Listing, Paper, Pick, Profile, Verdict
 from digest.ranking.interests import PAPER_KINDS, Catalogue, known_as
 from digest.ranking.others import Others
-from digest.ranking.reasons import Teller
-from digest.ranking.score import OTHERS, Asked, Scored, score
+from digest.ranking.reasons import Teller, made
+from digest.ranking.score import LIKED, Asked, Scored, score
 from digest.ranking.select import LOOK_AHEAD, Muted, Shelf, select, shelf_of
 from digest.ranking.space import Space
 from digest.ranking.trending import trending
@@ -112,25 +113,27 @@ class Ranker:
         """The picks of each reader, best first, in the readers' order."""
         if not self._candidates:
             return [() for _ in readers]
-        asked = self.learn(readers)
         found: list[tuple[Pick, ...]] = []
-        # A reader with many interests and much room takes many cells: then fewer readers at a time.
-        most = max((len(one.interests) for one in asked), default=0) + 1
-        shelf = LOOK_AHEAD * max((reader.profile.papers for reader in readers), default=1)
-        step = max(1, min(BLOCK, CELLS // (most * max(shelf, 1))))
         with _uncollected():
+            asked = self.learn(readers)
+            # A reader with many interests and much room takes many cells: then fewer readers at a time.
+            most = max((len(one.interests) for one in asked), default=0) + 1
+            shelf = LOOK_AHEAD * max((reader.profile.papers for reader in readers), default=1)
+            step = max(1, min(BLOCK, CELLS // (most * max(shelf, 1))))
             for start in range(0, len(readers), step):
                 some, block = readers[start : start + step], asked[start : start + step]
                 scored = score(block, self._catalogue, self._trend)
                 out = [self._kept_out(*one) for one in zip(some, block, strict=True)]
-                picked = self._select(scored, some, block, out)
-                found += self._picks(scored, [[place for place, _ in one] for one in picked])
+                picked, _ = self._select(scored, some, out)
+                found += self._picks(scored, picked)
         return found
 
     def learn(self, readers: Sequence[Reader]) -> list[Asked]:
         """What each asks for. Interests that nobody asked for before are scored, once for all who share them."""
         asked = [self._asked(reader) for reader in readers]
         if self._candidates:
+            if self._catalogue.make_room():
+                self._teller.forget()
             self._catalogue.learn(named for one in asked for named, _ in one.interests)
         return asked
 
@@ -140,16 +143,17 @@ class Ranker:
             return []
         asked, scored = self._scored(reader)
         out = self._kept_out(reader, asked)
-        picked = self._select(scored, [reader], [asked], [out])[0]
-        inside = [place for place, _ in picked]
+        picked, near = self._select(scored, [reader], [out])
+        inside: list[int] = picked[picked >= 0].tolist()
         scores = scored.score[0]
-        nearest = self._likeness(np.array(inside, dtype=np.intp)).max(axis=0, initial=0.0)
+        everywhere = np.arange(len(scores))[None]
+        nearest = self._likeness(picked[picked >= 0], everywhere).max(axis=0, initial=0.0)
         rest = [place for place in range(len(self._candidates)) if place not in set(inside)]
         rest.sort(key=lambda place: (-scores[place], place))
-        redundancy = [near for _, near in picked] + [float(nearest[place]) for place in rest]
+        redundancy = near[picked >= 0].tolist() + nearest[rest].tolist()
         why = [f"in, place {number}" for number in range(1, len(inside) + 1)]
         why += [out.get(place) or _why_out(scores, inside, place, nearest[place], reader.profile) for place in rest]
-        every = self._picks(scored, [inside + rest])[0]
+        every = self._picks(scored, np.array([inside + rest]))[0]
         return [
             Verdict(pick, number < len(inside), said, near)
             for number, (pick, said, near) in enumerate(zip(every, why, redundancy, strict=True))
@@ -187,17 +191,17 @@ class Ranker:
         return asked[0], score(asked, self._catalogue, self._trend)
 
     def _select(
-        self, scored: Scored, readers: Sequence[Reader], asked: Sequence[Asked], out: Sequence[Mapping[int, str]]
-    ) -> list[list[tuple[int, float]]]:
+        self, scored: Scored, readers: Sequence[Reader], out: Sequence[Mapping[int, str]]
+    ) -> tuple[np.ndarray, np.ndarray]:
         profiles = [reader.profile for reader in readers]
         floor = np.array([profile.floor for profile in profiles])[:, None]
         allowed = (scored.score >= floor) & (scored.score > 0)
-        for row, barred in enumerate(out):
-            allowed[row, list(barred)] = False
+        barred = [place for one in out for place in one]
+        allowed[np.repeat(np.arange(len(out)), [len(one) for one in out]), barred] = False
         room = np.array([max(profile.papers, 0) for profile in profiles])
         variety = np.array([profile.variety for profile in profiles])
         places, scores = shelf_of(scored.score, allowed, int(room.max(initial=0)))
-        parts, weights = _parts(scored, asked, places)
+        parts, weights = _parts(scored, places)
         return select(Shelf(places, scores, parts, weights), room, variety, self._likeness)
 
     def _kept_out(self, reader: Reader, asked: Asked) -> dict[int, str]:
@@ -212,47 +216,31 @@ class Ranker:
             out[self._index[paper_id]] = f"sent on {reader.memory[paper_id]}"
         return out
 
-    def _likeness(self, places: np.ndarray) -> np.ndarray:
-        """The cosine of candidates with each, (places × candidates)."""
-        new = np.unique(places[self._alike_row[places] < 0])
-        if len(new):
+    def _likeness(self, these: np.ndarray, those: np.ndarray) -> np.ndarray:
+        """The cosine of each of `these` candidates, (n,), with each of a row of `those`, (n or 1 × m)."""
+        if (new := np.unique(these[self._alike_row[these] < 0])).size:
             found = np.round((self._directions[new] @ self._columns).toarray(), 12)
             self._alike_row[new] = np.arange(len(self._alike), len(self._alike) + len(new))
             self._alike = np.concatenate([self._alike, found])
-        likeness: np.ndarray = self._alike[self._alike_row[places]]
+        likeness: np.ndarray = self._alike[self._alike_row[these][:, None], those]
         return likeness
 
-    def _picks(self, scored: Scored, chosen: Sequence[Sequence[int]]) -> list[tuple[Pick, ...]]:
-        """The picks of each reader of `scored`, whose candidates are `chosen`."""
-        number = np.array([len(places) for places in chosen])
-        row = np.repeat(np.arange(len(chosen)), number)
-        place = np.fromiter((place for places in chosen for place in places), dtype=np.intp, count=len(row))
-        # What each of a reader's interests paid for each of the picks, one after the other.
-        starts, ends = scored.weights.indptr[row], scored.weights.indptr[row + 1]
-        width = ends - starts
-        cells = np.arange(int(width.sum())) + np.repeat(starts - np.cumsum(width) + width, width)
-        columns = scored.weights.indices[cells]
-        paid = -np.round(scored.weights.data[cells] * scored.parts[columns, np.repeat(place, width)], 9)
-        names = [scored.named[column] for column in columns[paid < 0]] if scored.named else []
-        counts = np.bincount(np.repeat(np.arange(len(row)), width)[paid < 0], minlength=len(row))
-        parts = list(zip(paid[paid < 0].tolist(), names, strict=True))
-        figures = (scored.score, scored.popular, scored.relevance, scored.others)
-        told = zip(
-            place.tolist(),
-            np.cumsum(counts).tolist(),
-            counts.tolist(),
-            *(one[row, place].tolist() for one in figures),
-            strict=True,
+    def _picks(self, scored: Scored, chosen: np.ndarray) -> list[tuple[Pick, ...]]:
+        """The picks of each reader of `scored`, whose candidates are a row of `chosen`; −1 is none."""
+        row, column = np.nonzero(chosen >= 0)
+        place = chosen[row, column]
+        at = place.tolist()
+        picks = made(
+            Pick,
+            [self._papers[one] for one in at],
+            scored.score[row, place].tolist(),
+            scored.relevance[row, place].tolist(),
+            [self._trends[one] for one in at],
+            self._teller.reasons(scored, row, place),
+            [self._listed[one] for one in at],
         )
-        picks: list[Pick] = []
-        for at, end, count, points, popular, relevance, others in told:
-            found = parts[end - count : end]
-            if others > 0:
-                found.append((-others, OTHERS))
-            reasons = self._teller.reasons(points, popular, found, at)
-            picks.append(Pick(self._papers[at], points, relevance, self._trends[at], reasons, self._listed[at]))
-        ends = np.cumsum(number).tolist()
-        return [tuple(picks[end - many : end]) for end, many in zip(ends, number.tolist(), strict=True)]
+        ends = [0, *np.cumsum((chosen >= 0).sum(axis=1)).tolist()]
+        return [tuple(picks[start:end]) for start, end in pairwise(ends)]
 
 
 @contextmanager
@@ -275,29 +263,28 @@ def in_order(papers: Sequence[Paper]) -> list[Paper]:
     return sorted(papers, key=_place)
 
 
-def _parts(scored: Scored, asked: Sequence[Asked], places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What each interest has to do with each of the candidates in `places`, (readers × places × interests), and the
-    interests' relative weights, (readers × interests). A reader's likes are one interest among the others."""
-    of_paper = [named.kind in PAPER_KINDS for named in scored.named]
-    own: list[list[tuple[int, float]]] = []
-    for reader in range(len(asked)):
-        mine = slice(scored.weights.indptr[reader], scored.weights.indptr[reader + 1])
-        pairs = zip(scored.weights.indices[mine].tolist(), scored.weights.data[mine].tolist(), strict=True)
-        own.append([(row, weight) for row, weight in pairs if not of_paper[row]])
-    most = max(map(len, own), default=0)
-    weights = np.zeros((len(asked), most + 1))
-    rows = np.zeros((len(asked), most), dtype=np.intp)
-    for reader, found in enumerate(own):
-        width = scored.weights.indptr[reader + 1] - scored.weights.indptr[reader]
-        weights[reader, 0] = width > len(found)  # there are likes
-        rows[reader, : len(found)] = [row for row, _ in found]
-        weights[reader, 1 : len(found) + 1] = [weight for _, weight in found]
-    parts = np.zeros((*places.shape, most + 1))
-    if most:
-        parts[:, :, 1:] = scored.parts[rows[:, None, :], places[:, :, None]] * weights[:, None, 1:]
-    drawn = np.take_along_axis(scored.drawn, places, axis=1)
-    parts[:, :, 0] = np.where(weights[:, :1] > 0, np.round(drawn - parts.sum(axis=2), 9), 0.0)
-    return np.clip(parts, 0.0, None), weights
+def _parts(scored: Scored, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What each interest has to do with each of the candidates in `places`, (readers × interests × places), and the
+    interests' relative weights, (readers × interests). A reader's likes are one interest, the first, among the
+    others."""
+    weights = scored.weights
+    of_whom = np.repeat(np.arange(len(places)), np.diff(weights.indptr))
+    found = scored.likeness[weights.indices[:, None], places[of_whom]] * weights.data[:, None]
+    np.maximum(found, 0.0, out=found)  # what is less than usual is no part of anything, nor is a dislike
+    own, liked = scored.family < LIKED, scored.family == LIKED
+    before = np.concatenate([[0], np.cumsum(own)])
+    column = (before[1:] - before[weights.indptr[of_whom]])[own]
+    parts = np.zeros((len(places), 1 + int(column.max(initial=0)), places.shape[1]))
+    parts[of_whom[own], column] = found[own]
+    likes = np.bincount(of_whom[liked], minlength=len(places))
+    cells = np.ones(likes.sum()), np.arange(likes.sum()), np.cumsum([0, *likes])
+    whose = sparse.csr_matrix(cells, shape=(len(places), likes.sum()))
+    said = whose @ found[liked] + np.take_along_axis(scored.others, places, axis=1)
+    parts[:, 0] = np.round(said, 9)
+    relative = np.zeros(parts.shape[:2])
+    relative[:, 0] = likes > 0
+    relative[of_whom[own], column] = scored.relative[own]
+    return parts, relative
 
 
 def _why_out(scores: np.ndarray, inside: Sequence[int], place: int, near: float, profile: Profile) -> str:

@@ -20,7 +20,7 @@ class Shelf(NamedTuple):
 
     places: np.ndarray  # which candidate, (readers × most)
     scores: np.ndarray  # 0–100; −1 is padding, (readers × most)
-    parts: np.ndarray  # the part of each interest in it, ≥ 0, (readers × most × interests); padded with 0
+    parts: np.ndarray  # the part of each interest in it, ≥ 0, (readers × interests × most); padded with 0
     weights: np.ndarray  # of each interest, above 0 where it is one, (readers × interests)
 
 
@@ -32,57 +32,60 @@ def shelf_of(scores: np.ndarray, allowed: np.ndarray, room: int) -> tuple[np.nda
     number = scores.shape[1]
     most = min(LOOK_AHEAD * room, int(allowed.sum(axis=1).max(initial=0)))
     # Score and place in one whole number, so that the best are found without sorting all; scores have six decimals.
-    packed = np.where(allowed, np.rint(scores * 1e6).astype(np.int64) + 1, 0) * number + np.arange(number)[::-1]
-    best = -np.sort(np.partition(-packed, max(most - 1, 0), axis=1)[:, :most], axis=1)
-    places = number - 1 - best % max(number, 1)
-    return places, np.where(best >= number, np.take_along_axis(scores, places, axis=1), -1.0)
+    packed = np.where(allowed, -1 - np.rint(scores * 1e6).astype(np.int64), 0) * number + np.arange(number)
+    packed.partition(max(most - 1, 0), axis=1)
+    best = np.sort(packed[:, :most], axis=1)
+    places = best % max(number, 1)
+    return places, np.where(best < 0, np.take_along_axis(scores, places, axis=1), -1.0)
 
 
 def select(
-    shelf: Shelf, room: np.ndarray, variety: np.ndarray, alike: Callable[[np.ndarray], np.ndarray]
-) -> list[list[tuple[int, float]]]:
-    """(candidate, its likeness to the nearest earlier pick), best score first, at most `room`, for each reader.
+    shelf: Shelf, room: np.ndarray, variety: np.ndarray, alike: Callable[[np.ndarray, np.ndarray], np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The candidates for each reader, best score first, and each one's likeness to the nearest earlier pick, both
+    (readers × at most the largest room); where a reader gets fewer, −1 is none.
 
     Each pick maximises (1 − variety) · score / 100 · turn^(TURNS · variety) − variety · likeness to the nearest
     earlier pick: maximal marginal relevance (Carbonell and Goldstein, 1998), with turns. `turn` is 1 for a paper of
     the interest that has had least for its weight, and less for others: the quotients weight / (2 · had + 1) by
     which seats are given to parties, as Dang and Croft (2012) do it for the aspects of a query. So several
     interests stay several, each in proportion to its weight, and not only the one that scores highest. The first
-    pick is always the best score. `alike(places)` gives those candidates' cosines with each, (places × candidates).
+    pick is always the best score. `alike(these, those)` gives cosines of candidates, (n) and (n × m) → (n × m).
     """
     readers, most = shelf.places.shape
-    if not most:
-        return [[] for _ in range(readers)]
-    picked: list[list[tuple[int, int, float]]] = [[] for _ in range(readers)]  # (column of the shelf, place, near)
-    whole = shelf.parts.sum(axis=2, keepdims=True)
-    share = np.divide(shelf.parts, whole, out=np.zeros_like(shelf.parts), where=whole > 0)
-    unclaimed = whole[:, :, 0] <= 0  # popular alone: it takes no interest's turn
-    supplied = (shelf.parts * (shelf.scores > 0)[:, :, None]).max(axis=1) > 0
-    had = np.zeros_like(shelf.weights)
-    redundancy = np.zeros((readers, most))
+    steps = min(int(room.max(initial=0)), most)
+    # The columns of the shelf in the order in which they are picked; `most` is none.
+    picked, nearest = np.full((readers, steps), most), np.zeros((readers, steps))
+    whole = shelf.parts.sum(axis=1)
+    share = shelf.parts / np.where(whole > 0, whole, 1.0)[:, None]
+    unclaimed = (whole <= 0).astype(np.float64)  # popular alone: it takes no interest's turn
     free = shelf.scores > 0
-    exponent = (TURNS * variety)[:, None]
-    for step in range(int(room.max(initial=0))):
+    weights = np.where(np.einsum("ric,rc->ri", shelf.parts, free.astype(np.float64)) > 0, shelf.weights, 0.0)
+    had = np.zeros_like(weights)
+    v, exponent = variety[:, None], TURNS * variety[:, None]
+    points = (1 - v) * shelf.scores / 100
+    redundancy = np.zeros((readers, most))
+    for step in range(steps):
         active = np.flatnonzero((step < room) & free.any(axis=1))
         if not len(active):
             break
-        quotient = np.where(supplied[active], shelf.weights[active] / (2 * had[active] + 1), 0.0)
+        some = active if len(active) < readers else slice(None)  # without a copy
+        quotient = weights[some] / (2 * had[some] + 1)
         quotient /= np.maximum(quotient.max(axis=1, keepdims=True), 1e-12)
-        turn = np.where(unclaimed[active], 1.0, np.einsum("rci,ri->rc", share[active], quotient))
-        v = variety[active, None]
-        worth = (1 - v) * shelf.scores[active] / 100 * np.clip(turn, 1e-9, None) ** exponent[active]
-        gain = np.where(free[active], np.round(worth - v * redundancy[active], 9), -np.inf)
+        turn = unclaimed[some] + np.einsum("ric,ri->rc", share[some], quotient)
+        worth = points[some] * np.maximum(turn, 1e-9) ** exponent[some]
+        gain = np.where(free[some], np.round(worth - v[some] * redundancy[some], 9), -np.inf)
         best = np.argmax(gain, axis=1) if step else np.zeros(len(active), dtype=np.intp)
-        places, nearest = shelf.places[active, best], redundancy[active, best]
-        chosen = zip(active.tolist(), best.tolist(), places.tolist(), nearest.tolist(), strict=True)
-        for reader, column, place, near in chosen:
-            picked[reader].append((column, place, near))
+        picked[active, step], nearest[active, step] = best, redundancy[active, best]
         free[active, best] = False
-        had[active] += share[active, best]
-        if step + 1 < room.max() and variety.any():
-            near = np.take_along_axis(alike(places), shelf.places[active], axis=1)
-            redundancy[active] = np.maximum(redundancy[active], near)
-    return [[(place, near) for _, place, near in sorted(mine)] for mine in picked]
+        had[active] += share[active, :, best]
+        if step + 1 < steps and variety.any():
+            near = alike(shelf.places[active, best], shelf.places[some])
+            redundancy[some] = np.maximum(redundancy[some], near)
+    order = np.argsort(picked, axis=1, kind="stable")
+    places = np.concatenate([shelf.places, np.full((readers, 1), -1)], axis=1)
+    picked, nearest = np.take_along_axis(picked, order, axis=1), np.take_along_axis(nearest, order, axis=1)
+    return np.take_along_axis(places, picked, axis=1), nearest
 
 
 class Muted:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from datetime import timedelta
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from real_input import shared_folder
 from world import DAY, PAPERS, TEXTS, candidates, listed, paper, ranker, reader, titles, why
 
 from digest.model import Interest, Paper, Pick, Profile
+from digest.ranking import interests, reasons
 from digest.ranking.ranker import Candidate, Ranker, Reader
 from digest.ranking.terms import terms
 from digest.ranking.trending import trending
@@ -99,6 +101,7 @@ def test_a_disliked_paper_pushes_away_what_is_like_it_but_not_the_field() -> Non
     after = {v.pick.paper.title: v.pick.score for v in ranker().explain(reader("tool use", disliked=(BROKEN,)))}
     assert why(reader("tool use", disliked=(BROKEN,)))[BROKEN] == "you disliked it"
     assert 0 < after[TOOLS] < before[TOOLS]
+    assert all(after[title] <= before[title] for title in before)  # to be unlike what was disliked is no merit
 
 
 @pytest.mark.parametrize(
@@ -276,6 +279,26 @@ def test_the_order_of_papers_readers_and_shards_does_not_matter() -> None:
         world = Ranker(shuffled, pool, DAY)
         assert picks_by_id(world.choose(READERS[::-1]))[::-1] == expected
         assert [picks_by_id(world.choose([one]))[0] for one in READERS] == expected
+
+
+def test_interests_that_are_forgotten_and_scored_again_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = [ranker().choose([one])[0] for one in READERS]
+    assert any(reason.terms for picks in expected for pick in picks for reason in pick.reasons)
+    monkeypatch.setattr(interests, "CELLS", 0)  # so that nothing is held from one call to the next
+    world = ranker()
+    assert [world.choose([one])[0] for one in READERS] == expected
+    monkeypatch.undo()
+    monkeypatch.setattr(reasons, "HELD", 0)
+    assert [world.choose([one])[0] for one in READERS] == expected
+
+
+def test_reasons_that_weigh_the_same_come_in_one_order_however_they_were_named() -> None:
+    papers = [replace(one, authors=("Zoe Doe", "Jane Roe", "Ann Poe")) for one in PAPERS[:3]]
+    told = [
+        [reason.text for reason in ranker(papers).choose([reader(authors=names, trending=0.0)])[0][0].reasons]
+        for names in permutations(papers[0].authors)
+    ]
+    assert told == [["Ann Poe", "Jane Roe", "Zoe Doe"]] * 6
 
 
 def test_ties_are_broken_by_key() -> None:

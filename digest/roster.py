@@ -406,7 +406,7 @@ def _profile_differences(old: Profile, new: Profile) -> list[Difference]:
             found.append(
                 Difference(name, _quoted(text) if text in before else "", _quoted(text) if text in after else "")
             )
-    for name in ("papers", "floor", "trending", "variety"):
+    for name in ("papers", "floor", "trending", "variety", "also_trending"):
         found.append(Difference(name, _number(getattr(old, name)), _number(getattr(new, name))))
     if old != new and all(one.before == one.after for one in found):
         # The order breaks ties, so it is taken over as well.

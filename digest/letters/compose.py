@@ -103,6 +103,8 @@ class _Set:
     text: list[bytes]
     ends: list[tuple[int, int]]  # after each card: how many of these, and how many links
     urls: list[bytes]  # of what the reader may do about the letters
+    also: tuple[bytes, bytes] = b"", b""  # what is popular outside the profile, in HTML and in text
+    linked: int = 0  # the links in that
 
 
 class _Typesetter:
@@ -124,6 +126,10 @@ class _Typesetter:
         shown = len(done.ends)
         own, (html, text) = self._own(letter, shown)
         page = self._page(html, own, done, shown, markup=True)
+        if letter.also and not _fits(page):
+            letter, done.also, done.linked = replace(letter, also=()), (b"", b""), 0
+            own, (html, text) = self._own(letter, shown)
+            page = self._page(html, own, done, shown, markup=True)
         if not _fits(page):
             own, (html, text) = self._own(letter, 0)
             # Size only grows with the number of cards, so halving finds the most that fit.
@@ -157,13 +163,22 @@ class _Typesetter:
                 done.html.append(card.html.fill(own))
                 done.text.append(card.text.fill(own))
                 done.ends.append((len(done.html), linked))
+        if letter.also:
+            html, text = b"", b""
+            for pick in letter.also:
+                card = self._card(pick, slot, False, False, part="also")
+                first, linked = linked + 1, linked + card.numbers
+                own = (*[b""] * len(_CARD), *NUMBERS[first : linked + 1])
+                html, text = html + card.html.fill(own), text + card.text.fill(own)
+                done.linked += card.numbers
+            done.also = html, text
         return done
 
     def _own(self, letter: Letter, shown: int) -> tuple[dict[str, str], tuple[Shell, Shell]]:
         """The words of the letter's own by the names of slots, and the frames that they go into."""
         own = wording.letter_words(letter, self._config, self._words, self._links, shown)
         empty = tuple([name for name, said in own.items() if not said])
-        key = (letter.slot, letter.subscriber.cadence == "", empty)
+        key = (letter.slot, letter.subscriber.cadence == "", empty, bool(letter.also))
         frame = self._frames.get(key)
         if frame is None:
             frame = self._render_frame(letter, own, "html"), self._render_frame(letter, own, "txt")
@@ -182,19 +197,29 @@ class _Typesetter:
         shared, lines = known
         done.urls = done.urls or [qp.encode(own[name]) for name in wording.URLS]  # they hold nothing to escape
         personal = _plain(frame, wording.PERSONAL, own, markup)
-        values = [b"\0", *NUMBERS[linked + 1 : linked + 1 + ACTS], *shared, *done.urls, *personal]
+        linked += done.linked
+        values = [
+            b"\0",
+            done.also[not markup],
+            *NUMBERS[linked + 1 : linked + 1 + ACTS],
+            *shared,
+            *done.urls,
+            *personal,
+        ]
         values += [line or _lines(how, own) for line, how in zip(lines, frame.wrapped, strict=True)]
         return frame.around(pieces[:end], values)
 
     # ---- what readers share
 
-    def _card(self, pick: Pick, slot: date, told: bool, grouped: bool) -> _Card:
+    def _card(self, pick: Pick, slot: date, told: bool, grouped: bool, part: str = "card") -> _Card:
         paper = pick.paper
-        key = (paper.id, slot, pick.listed, pick.votes, wording.is_trending(pick), told, grouped)
+        key = (paper.id, slot, pick.listed, pick.votes, wording.is_trending(pick), told, grouped, part)
         known = self._cards.get(key)
         if known is not None and (known.paper is paper or known.paper == paper):
             return known
         view = wording.card_view(pick, slot, self._words, said=self._links is not None, grouped=grouped)
+        if part == "also":
+            view = wording.in_brief(view)
         marks: dict[str, Wrapped] = {}
         number = len(view.links) + len(view.say)
         counted: list[Any] = [Slot(f"links.{place}", marks) for place in range(number)]
@@ -210,7 +235,7 @@ class _Typesetter:
         def shell(kind: str, reasons: str) -> Shell:
             whys: Any = Slot(reasons, marks, there=told, whole=True)
             names = [*_CARD, *(mark.name for mark in counted)]
-            return Shell(self._render(f"letter/card.{kind}", card=replace(view, whys=whys)), marks, names)
+            return Shell(self._render(f"letter/{part}.{kind}", card=replace(view, whys=whys)), marks, names)
 
         card: _Card = _keep(self._cards, key, _Card(paper, shell("html", "whys"), shell("txt", "lines"), number))
         return card
@@ -251,6 +276,7 @@ class _Typesetter:
     def _render_frame(self, letter: Letter, own: Mapping[str, str], kind: str) -> Shell:
         marks: dict[str, Wrapped] = {}
         slots: dict[str, Any] = {"cards": Slot("cards", marks, there=bool(letter.picks), whole=True)}
+        slots["also"] = Slot("also", marks, there=bool(letter.also), whole=True)
         slots |= {name: Slot(name, marks) for name in (f"acts.{place}.number" for place in range(ACTS))}
         for name in (*wording.SHARED, *wording.URLS, *wording.PERSONAL):
             slots[name] = Slot(name, marks, there=bool(own[name]))

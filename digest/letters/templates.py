@@ -4,6 +4,7 @@
     letter/card.html    .txt    one paper
     letter/why.html     .txt    one reason for it
     letter/group.html   .txt    a heading above the papers of one interest
+    letter/also.html    .txt    a paper that is popular outside the profile, in brief
 
 The names that each sees are in `views`, and in docs/templates.md for those who write one. A name that is not there
 is an error, not a gap. Fixed words are written as `{{ _("Preferences") }}`, in English, and looked up in the
@@ -20,7 +21,9 @@ import jinja2
 from digest.language import Language, language
 from digest.letters.slots import wrap_filter
 
-NAMES = tuple(f"letter/{part}.{kind}" for part in ("letter", "card", "why", "group") for kind in ("html", "txt"))
+NAMES = tuple(
+    f"letter/{part}.{kind}" for part in ("letter", "card", "why", "group", "also") for kind in ("html", "txt")
+)
 
 
 class Templates:

@@ -21,14 +21,20 @@ from digest.letters import mime, qp, wording
 from digest.letters.compose import Rendered
 from digest.letters.links import Links
 from digest.letters.templates import Templates
-from digest.letters.views import GroupView
+from digest.letters.views import CardView, GroupView
 from digest.model import Letter
 
 
 def render(
-    letter: Letter, config: LetterConfig, templates: Templates, links: Links | None = None, shown: int | None = None
+    letter: Letter,
+    config: LetterConfig,
+    templates: Templates,
+    links: Links | None = None,
+    shown: int | None = None,
+    *,
+    with_also: bool = True,
 ) -> Rendered:
-    """What `Composer.render` says, where `shown` of the cards (by default all) have room."""
+    """What `Composer.render` says, where `shown` of the cards (by default all) have room, and `Letter.also` has."""
     words = language(letter.subscriber.language or config.language)
     files = templates.of(words)
     shown = len(letter.picks) if shown is None else shown
@@ -36,8 +42,9 @@ def render(
     parts = {}
     for kind in ("html", "txt"):
         cards, linked = _cards(letter, files, kind, config, links, shown)
+        also, linked = _also(letter if with_also else replace(letter, also=()), files, kind, config, links, linked)
         numbers = {f"acts.{place}.number": str(linked + place + 1) for place in range(len(wording.ACTS) + 1)}
-        view = wording.letter_view(letter, config, words, own | numbers | {"cards": cards})
+        view = wording.letter_view(letter, config, words, own | numbers | {"cards": cards, "also": also})
         parts[kind] = qp.readable(files.get_template(f"letter/letter.{kind}").render(letter=view))
     return Rendered(own["subject"], own["preheader"], parts["html"], parts["txt"])
 
@@ -75,21 +82,34 @@ def _cards(
                 files.get_template(f"letter/why.{kind}").render(why=wording.why_view(reason, age, words))
                 for reason in wording.told_reasons(pick)
             ]
-            numbers = iter(range(linked + 1, linked + 1 + len(view.links) + len(view.say)))
-            base = links.say(letter) if links else ""
-            read = tuple(replace(link, number=str(next(numbers))) for link in view.links)
-            say = tuple(
-                replace(one, url=f"{base}/{place + 1}/{one.url}", number=str(next(numbers))) for one in view.say
-            )
-            linked += len(read) + len(say)
+            view, linked = _linked(view, letter, links, place + 1, linked)
             view = replace(
                 view,
                 number=str(number),
                 mark=f"{number:>2}. ",
                 score=wording.score_words(pick, words),
                 whys=Markup("".join(whys)),  # noqa: S704 - made by templates, which have escaped it
-                links=read,
-                say=say,
             )
             found.append(files.get_template(f"letter/card.{kind}").render(card=view))
     return Markup("".join(found)), linked  # noqa: S704 - the same
+
+
+def _also(
+    letter: Letter, files: jinja2.Environment, kind: str, config: LetterConfig, links: Links | None, linked: int
+) -> tuple[Markup, int]:
+    words = language(letter.subscriber.language or config.language)
+    found = []
+    for pick in letter.also:
+        view = wording.card_view(pick, letter.slot, words, said=links is not None, grouped=False)
+        view, linked = _linked(wording.in_brief(view), letter, links, 0, linked)
+        found.append(files.get_template(f"letter/also.{kind}").render(card=view))
+    return Markup("".join(found)), linked  # noqa: S704 - made by templates, which have escaped it
+
+
+def _linked(view: CardView, letter: Letter, links: Links | None, place: int, linked: int) -> tuple[CardView, int]:
+    """The card with the numbers of its links, and its verdicts' addresses; the number of links so far."""
+    numbers = iter(range(linked + 1, linked + 1 + len(view.links) + len(view.say)))
+    base = links.say(letter) if links else ""
+    read = tuple(replace(link, number=str(next(numbers))) for link in view.links)
+    say = tuple(replace(one, url=f"{base}/{place}/{one.url}", number=str(next(numbers))) for one in view.say)
+    return replace(view, links=read, say=say), linked + len(read) + len(say)

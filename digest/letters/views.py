@@ -50,7 +50,7 @@ class SayView:
 
 @dataclass(frozen=True, slots=True)
 class CardView:
-    """A paper in the letter."""
+    """A paper in the letter; letter/also sees one, too, without number, mark, reasons and score."""
 
     number: str  # "1" is the first
     mark: str  # " 1. ", always four columns: the beginning of a line of text
@@ -119,8 +119,9 @@ class LetterView:
     how: str  # for such a profile: how to set interests
     how_url: str  # and where
     cards: str  # the papers: each made from letter/card, and the headings between them from letter/group
+    also: str  # what is popular outside the profile: each made from letter/also; may be empty
     more: str  # "and 3 more, for which there was no room in this letter"; empty when all are here
     footer: FooterView
     width: int  # columns of the text part
 
-    OWN: ClassVar = ("subject", "preheader", "count", "greeting", "lede", "how", "how_url", "cards", "more")
+    OWN: ClassVar = ("subject", "preheader", "count", "greeting", "lede", "how", "how_url", "cards", "also", "more")

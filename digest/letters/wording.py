@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from functools import lru_cache
 from typing import Any
@@ -25,7 +26,7 @@ MANY = 9  # liked papers; more are not counted before a reader
 TERMS_SHOWN = 5
 ABSTRACT_LIMIT = 420  # characters: two or three sentences
 TOLD_FROM = 0.1  # share of the score from which a further reason is told
-TRENDING_FROM = 0.7  # of 1: with so much attention a paper is marked as trending
+TRENDING_FROM = 0.5  # of 1: with so much attention a paper is marked as trending
 
 # Only these may become a link: a feed could otherwise hand us `javascript:` or a URL that breaks a line.
 _WEB_URL = re.compile(r"https?://[^\s\x00-\x20\x7f-\xa0\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069<>\"]+")
@@ -269,6 +270,11 @@ def card_view(pick: Pick, slot: date, words: Language, *, said: bool, grouped: b
         say=tuple(SayView(verdicts[verdict], verdict) for verdict in VERDICTS) if said else (),
         grouped=grouped,
     )
+
+
+def in_brief(view: CardView) -> CardView:
+    """The same for the strip of what is also trending: one link, and nothing to say of it."""
+    return replace(view, links=view.links[: bool(view.url)], say=())
 
 
 def is_trending(pick: Pick) -> bool:

@@ -91,6 +91,7 @@ class ProfileFile(BaseModel):
     floor: float = Field(DEFAULTS.floor, ge=0, le=100, allow_inf_nan=False)
     trending: float = Field(DEFAULTS.trending, ge=0, le=1, allow_inf_nan=False)
     variety: float = Field(DEFAULTS.variety, ge=0, le=1, allow_inf_nan=False)
+    also_trending: int = Field(DEFAULTS.also_trending, ge=0, le=10)
     interests: list[Annotated[_Interest, BeforeValidator(_phrase_or_table)]] = Field(
         default_factory=list, max_length=MOST_INTERESTS
     )
@@ -145,6 +146,7 @@ def parse(data: bytes, name: str, handle: str) -> Subscriber:
             floor=file.floor,
             trending=file.trending,
             variety=file.variety,
+            also_trending=file.also_trending,
         ),
     )
 

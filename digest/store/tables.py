@@ -171,6 +171,7 @@ pick = Table(
     Column("reasons", sa.JSON, nullable=False),
     # A void pick never reached its reader: its letter failed, expired or was suppressed.
     Column("void", sa.Boolean, nullable=False, server_default=sa.false()),
+    Column("also", sa.Boolean, nullable=False, server_default=sa.false()),  # popular outside the profile
     # The promise itself: no subscriber is sent a paper twice, whoever runs at the same time.
     Index(
         "uq_pick_memory",

@@ -15,6 +15,7 @@ def upgrade() -> None:
     op.add_column("subscriber", sa.Column("language", sa.Text(), server_default="", nullable=False))
     op.add_column("subscriber", sa.Column("secret", sa.Text(), server_default="", nullable=False))
     op.add_column("pick", sa.Column("votes", sa.Integer()))
+    op.add_column("pick", sa.Column("also", sa.Boolean(), server_default=sa.false(), nullable=False))
     subscriber = sa.table("subscriber", sa.column("id", sa.Integer), sa.column("secret", sa.Text))
     connection = op.get_bind()
     ids = list(connection.execute(sa.select(subscriber.c.id)).scalars())
@@ -26,6 +27,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_column("pick", "also")
     op.drop_column("pick", "votes")
     op.drop_column("subscriber", "secret")
     op.drop_column("subscriber", "language")

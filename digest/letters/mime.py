@@ -25,6 +25,7 @@ from digest.model import Letter, Subscriber
 LINE = 76  # RFC 2047: the limit of a line that holds an encoded word; well under the 78 of RFC 5322
 WORD = 75  # RFC 2047: the limit of an encoded word, its delimiters included
 NAME_LIMIT = 200  # characters of a display name
+SENDER_LIMIT = 15  # characters of the sender in a Feedback-ID, as Gmail takes them
 BOUNDARY = "=_digest_letter"  # "=_" occurs in no quoted-printable text, so one will do for all
 
 _PART = "--{}\r\nContent-Type: text/{}; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
@@ -68,6 +69,7 @@ class Head:
         sender = _checked("address", config.from_address, _ADDRESS)
         self._reply_to = _checked("address", config.reply_to, _ADDRESS)
         self._list = _slug(config.name)
+        self._sender = self._list[:SENDER_LIMIT].strip("-")
         self._from = _mailbox("From", config.name, sender)
         self._same = "\r\n".join(
             [
@@ -96,7 +98,7 @@ class Head:
         return (
             f"{self._from}\r\n{_mailbox('To', reader.name, recipient)}\r\n{_subject(subject)}\r\n"
             f"Date: {_date(written_at(letter))}\r\nMessage-ID: {identity}\r\n{leave}\r\n"
-            f"Feedback-ID: {letter.slot:%Y%m%d}:{self._list}:letter:{self._list}\r\n{self._same}\r\n\r\n"
+            f"Feedback-ID: {letter.slot:%Y%m%d}:{self._sender}:letter:{self._sender}\r\n{self._same}\r\n\r\n"
         ).encode("ascii")
 
 
@@ -110,6 +112,11 @@ def one_line(text: str) -> str:
     text = _BIDI.sub("", _CONTROL.sub(" ", text))
     text = " ".join(_SURROGATE.sub("\ufffd", text).split())
     return text.replace("=?", "= ?")  # last: what was taken out may have stood between the two
+
+
+def display_name(text: str) -> str:
+    """`text` as it may stand beside an address."""
+    return one_line(text)[:NAME_LIMIT].strip()
 
 
 def _checked(what: str, value: str, pattern: re.Pattern[str]) -> str:
@@ -152,7 +159,7 @@ def _date(instant: datetime) -> str:
 
 def _phrase(header: str, text: str) -> list[str]:
     """A display name: bare words, a quoted string, or encoded words."""
-    text = one_line(text)[:NAME_LIMIT].strip()
+    text = display_name(text)
     room = LINE - len(header) - 2
     if text.isascii():
         if len(text) <= room and _ATOMS.fullmatch(text):

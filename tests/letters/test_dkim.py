@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from mails import BODIES, EVIL, WORDS
 from sample_letters import ADA, CONFIG, daily, letter, worst_case
-from test_mime import BODIES, EVIL, WORDS
 
 from digest.letters import mime, qp
 from digest.letters.compose import Composer

@@ -211,7 +211,7 @@ def test_the_lede_counts_in_english(profile: Profile, candidates: int, days: int
 
 def test_at_most_three_reasons_and_popularity_only_where_it_decided() -> None:
     many = tuple(Reason("phrase", f"topic {n}", (), 10.0 - n) for n in range(5))
-    page, text = one(replace(PICKS[0], score=50.0, reasons=(*many, Reason("trending", "", (), 9.5))))
+    _, text = one(replace(PICKS[0], score=50.0, reasons=(*many, Reason("trending", "", (), 9.5))))
     assert text.count("Because you follow") == 3
     assert "Popular" not in text
     _, text = one(replace(PICKS[0], reasons=(many[0], Reason("trending", "", (), 30.0))))

@@ -9,7 +9,7 @@ from functools import lru_cache
 from importlib.resources import files
 from io import BytesIO
 
-from babel import Locale
+from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_skeleton
 from babel.lists import format_list
 from babel.messages.mofile import write_mo
@@ -68,7 +68,7 @@ def known(code: str) -> str:
     """The code as we write it, "de-AT" for "de_at", or a `ValueError` that names those with a catalogue."""
     try:
         locale = Locale.parse(code.strip().replace("_", "-"), sep="-")
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, UnknownLocaleError):
         locale = None
     if locale is None or locale.language not in languages():
         there = " or ".join(map(repr, languages()))

@@ -25,6 +25,7 @@ from digest.model import Letter, Subscriber
 LINE = 76  # RFC 2047: the limit of a line that holds an encoded word; well under the 78 of RFC 5322
 WORD = 75  # RFC 2047: the limit of an encoded word, its delimiters included
 NAME_LIMIT = 200  # characters of a display name
+SENDER_LIMIT = 15  # characters of the sender in a Feedback-ID, as Gmail takes them
 BOUNDARY = "=_digest_letter"  # "=_" occurs in no quoted-printable text, so one will do for all
 
 _PART = "--{}\r\nContent-Type: text/{}; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
@@ -68,6 +69,7 @@ class Head:
         self._reply_to = _checked("address", config.reply_to, _ADDRESS)
         self._list = _slug(config.name)
         self._stop = f"<{mailto(self._reply_to, 'unsubscribe ')}"
+        self._sender = self._list[:SENDER_LIMIT].strip("-")
         self._from = _mailbox("From", config.name, sender)
         self._same = "\r\n".join(
             [
@@ -96,7 +98,7 @@ class Head:
             f"{self._from}\r\n{_mailbox('To', reader.name, recipient)}\r\n{_subject(subject)}\r\n"
             f"Date: {_date(written_at(letter))}\r\nMessage-ID: {identity}\r\n"
             f"List-Unsubscribe: {leave}\r\n"
-            f"Feedback-ID: {letter.slot}:{self._list}:letter:{self._list}\r\n{self._same}\r\n\r\n"
+            f"Feedback-ID: {_campaign(letter.slot)}:{self._sender}:letter:{self._sender}\r\n{self._same}\r\n\r\n"
         ).encode("ascii")
 
 
@@ -112,6 +114,11 @@ def one_line(text: str) -> str:
     text = _BIDI.sub("", _CONTROL.sub(" ", text))
     text = " ".join(_SURROGATE.sub("\ufffd", text).split())
     return text.replace("=?", "= ?")  # last: what was taken out may have stood between the two
+
+
+def display_name(text: str) -> str:
+    """`text` as it may stand beside an address."""
+    return one_line(text)[:NAME_LIMIT].strip()
 
 
 def _checked(what: str, value: str, pattern: re.Pattern[str]) -> str:
@@ -147,6 +154,11 @@ def _subject(text: str) -> str:
     return _fold("Subject", words)
 
 
+@lru_cache(maxsize=64)
+def _campaign(slot: date) -> str:
+    return f"{slot:%Y%m%d}"
+
+
 @lru_cache(maxsize=64)  # the letters of one run were written at one time
 def _date(instant: datetime) -> str:
     return format_datetime(instant.astimezone(UTC))
@@ -154,7 +166,7 @@ def _date(instant: datetime) -> str:
 
 def _phrase(header: str, text: str) -> list[str]:
     """A display name: bare words, a quoted string, or encoded words."""
-    text = one_line(text)[:NAME_LIMIT].strip()
+    text = display_name(text)
     room = LINE - len(header) - 2
     if text.isascii():
         if len(text) <= room and _ATOMS.fullmatch(text):

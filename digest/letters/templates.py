@@ -13,6 +13,7 @@ catalogue of the letter's language.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ class Templates:
 
     def _environment(self, words: Language) -> jinja2.Environment:
         shipped = jinja2.PackageLoader("digest", "templates")
-        folders: list[jinja2.BaseLoader] = [] if self.override is None else [jinja2.FileSystemLoader(self.override)]
+        folders: list[jinja2.BaseLoader] = [] if self.override is None else [_Files(self.override)]
         made = jinja2.Environment(
             loader=jinja2.ChoiceLoader([*folders, shipped]),
             extensions=["jinja2.ext.i18n"],
@@ -56,6 +57,23 @@ class Templates:
         spoken: Any = made  # the extension's methods are not declared
         spoken.install_gettext_callables(words.words.gettext, words.words.ngettext, newstyle=True)
         return made
+
+
+class _Files(jinja2.FileSystemLoader):
+    """An operator's templates; one that cannot be read is a fault of the template, with its name."""
+
+    def get_source(self, environment: jinja2.Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
+        path = str(Path(self.searchpath[0], template))
+        try:
+            return super().get_source(environment, template)
+        except UnicodeDecodeError as error:
+            line = error.object[: error.start].count(b"\n") + 1
+            raise jinja2.TemplateSyntaxError("this is not UTF-8", line, template, path) from error
+        except OSError as error:
+            if isinstance(error, jinja2.TemplateNotFound):  # which is an OSError, too
+                raise
+            what = f"cannot be read: {error.strerror or error}"
+            raise jinja2.TemplateSyntaxError(what, 1, template, path) from error
 
 
 def environment() -> jinja2.Environment:

@@ -53,8 +53,8 @@ def mail(rendered: Rendered, letter: Letter, config: LetterConfig) -> EmailMessa
     """A mail of the standard library with what `Composer.mail` says in its headers and parts."""
     message = EmailMessage(policy=SMTP)
     reader = letter.subscriber
-    message["From"] = Address(mime.one_line(config.name), addr_spec=config.from_address)
-    message["To"] = Address(mime.one_line(reader.name), addr_spec=reader.address)
+    message["From"] = Address(mime.display_name(config.name), addr_spec=config.from_address)
+    message["To"] = Address(mime.display_name(reader.name), addr_spec=reader.address)
     message["Subject"] = mime.one_line(rendered.subject)
     message["Message-ID"] = letter.message_id
     message.set_content(rendered.text)

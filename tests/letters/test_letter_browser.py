@@ -7,10 +7,9 @@ from collections.abc import Iterator
 
 import chromium
 import pytest
-from sample_letters import CONFIG, daily, trending_only, worst_case
+from sample_letters import daily, render, trending_only, worst_case
 
 from digest.letters.board import board
-from digest.letters.letter import environment, render
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -39,7 +38,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[chromium.Brows
 @pytest.mark.parametrize("width", [320, 375, 640])
 @pytest.mark.parametrize("written", [daily, trending_only, worst_case], ids=lambda f: f.__name__)
 def test_a_letter_fits_its_screen(browser: chromium.Browser, written, width: int, dark: bool) -> None:
-    browser.show(render(written(), CONFIG, environment()).html, width, dark)
+    browser.show(render(written()).html, width, dark)
     assert browser.evaluate("window.innerWidth") == width
     assert browser.evaluate("document.documentElement.scrollWidth") == width
     assert browser.evaluate(STICKS_OUT) == []
@@ -51,13 +50,13 @@ def test_a_letter_fits_its_screen(browser: chromium.Browser, written, width: int
 
 
 def test_the_column_is_640_wide_on_a_desk(browser: chromium.Browser) -> None:
-    browser.show(render(daily(), CONFIG, environment()).html, 1200, dark=False)
+    browser.show(render(daily()).html, 1200, dark=False)
     assert browser.evaluate("document.querySelector('.sheet').getBoundingClientRect().width") == 640
 
 
 @pytest.mark.parametrize("width", [375, 1280])
 def test_the_board_fits_too(browser: chromium.Browser, width: int) -> None:
-    letters = [(one, render(one, CONFIG, environment()), "") for one in (daily(), trending_only(), daily())]
+    letters = [(one, render(one), "") for one in (daily(), trending_only(), daily())]
     browser.show(board("A demo", letters, "Three letters."), width, dark=True)
     assert browser.evaluate("document.documentElement.scrollWidth") == width
     assert browser.evaluate("document.querySelectorAll('iframe').length") == 3

@@ -10,7 +10,7 @@ import pytest
 from good_letter import HTML
 from sample_letters import CONFIG, daily
 
-from digest.letters.letter import environment, render
+from digest.letters.compose import Composer
 from digest.letters.lint.letter import MEDIA, LetterPage
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -48,7 +48,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[chromium.Brows
 @pytest.mark.parametrize("medium", [one for one in MEDIA if one.sheet], ids=lambda one: one.name)
 @pytest.mark.parametrize("name", ["good", "daily", "odd"])
 def test_the_linter_and_the_browser_agree(browser: chromium.Browser, name: str, medium) -> None:
-    html = {"good": HTML, "daily": render(daily(), CONFIG, environment()).html, "odd": ODD}[name]
+    html = {"good": HTML, "daily": Composer(CONFIG).render(daily()).html, "odd": ODD}[name]
     browser.show(html, medium.width, medium.dark)
     page = LetterPage(html)
     looks = page.looks[medium]

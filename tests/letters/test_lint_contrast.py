@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from good_letter import HTML
-from sample_letters import CONFIG, daily, trending_only, worst_case
+from sample_letters import ADA, CONFIG, LINKS, PICKS, daily, letter, trending_only, worst_case
 
-from digest.letters.letter import environment, render
+from digest.letters.compose import Composer
+from digest.letters.links import Links
 from digest.letters.lint import Finding, Severity, lint, lint_html
 from digest.letters.lint.look import contrast
-from digest.letters.mime import assemble
+from digest.model import Letter
 
 Colour = tuple[float, float, float, float]
 
@@ -165,14 +168,11 @@ def test_a_link_without_a_line_needs_a_colour_of_its_own() -> None:
     assert not bare("text-decoration:underline;color:#333333;")
 
 
-@pytest.mark.parametrize("written", [daily, trending_only], ids=lambda f: f.__name__)
-def test_our_own_letters_have_no_findings(written) -> None:
-    letter = written()
-    assert lint(assemble(render(letter, CONFIG, environment()), letter, CONFIG)) == []
+def weekly() -> Letter:
+    return letter(replace(ADA, cadence="weekly:fri", language="de"), also=PICKS[:3])
 
 
-def test_the_worst_letter_has_but_lines_that_cannot_be_broken() -> None:
-    letter = worst_case()
-    found = lint(assemble(render(letter, CONFIG, environment()), letter, CONFIG))
-    # An address of 73 characters behind “preferences” is a line of 89, and may not be cut.
-    assert {one.rule for one in found} <= {"text-line"}
+@pytest.mark.parametrize("links", [None, LINKS], ids=["by mail", "with links"])
+@pytest.mark.parametrize("written", [daily, trending_only, weekly, worst_case], ids=lambda f: f.__name__)
+def test_our_own_letters_have_no_findings(written, links: Links | None) -> None:
+    assert lint(Composer(CONFIG, links=links).mail(written())) == []

@@ -121,6 +121,7 @@ def _lede(letter: Letter, words: Language) -> str:
     wanted = _wanted(letter, words)
     if not wanted:
         return words.say("%(papers)s, by how much attention they get.", papers=papers)
+    # Translators: "7 of 212 papers from 3 days; you follow 4 interests, 2 authors and 3 liked papers."
     return words.say("%(papers)s; you follow %(interests)s.", papers=papers, interests=words.join(wanted))
 
 
@@ -155,6 +156,7 @@ def _why_sent(reader: Subscriber, config: LetterConfig, words: Language) -> str:
             "This is a single test letter to %(address)s; no more will follow.", address=reader.address
         )
     zone = reader.time_zone.replace("_", " ")
+    # Translators: %(cadence)s is "every Monday", "every weekday" or "every day"; %(zone)s is "Europe/Berlin time".
     return words.say(
         "%(address)s gets %(name)s %(cadence)s at %(hour)s, %(zone)s, because it is on our list of readers.",
         address=reader.address,
@@ -245,6 +247,7 @@ def score_words(pick: Pick, words: Language) -> str:
     points = round(pick.score)
     if pick.reasons and all(reason.kind == "trending" for reason in pick.reasons):
         return words.say("popularity %(points)s", points=points)
+    # Translators: how well a paper suits its reader, of 100.
     return words.say("match %(points)s", points=points)
 
 

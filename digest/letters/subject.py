@@ -125,13 +125,17 @@ def _topics(picks: Sequence[Pick], profile: Profile) -> list[tuple[str, str, int
 
 
 def _about(kind: str, topic: str, words: Language) -> str:
-    return words.say("on %(topic)s", topic=topic) if kind == "on" else words.say("by %(author)s", author=topic)
+    # Translators: "5 papers on tool use · 20 Nov". The topic is in the reader's own words, which do not inflect.
+    on = words.say("on %(topic)s", topic=topic)
+    return on if kind == "on" else words.say("by %(author)s", author=topic)
 
 
-def _join(topics: Sequence[tuple[str, str]], more: bool, words: Language) -> str:
+def _join(topics: Sequence[tuple[str, str]], rest: bool, words: Language) -> str:
     """ "on a", "on a and b", "on a, b and more", "on a and by c"."""
     parts = [_about(*topics[0], words)]
     for kind, topic in topics[1:]:
         # The preposition is said once: "on a and b", but "on a and by c".
         parts.append(topic if kind == topics[0][0] else _about(kind, topic, words))
-    return words.join([*parts, words.say("more")] if more else parts)
+    # Translators: the end of "on tool use, long context and more".
+    more = words.say("more")
+    return words.join([*parts, more] if rest else parts)

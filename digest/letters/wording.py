@@ -155,6 +155,7 @@ def _lede_of(number: int, pool: int, days: int, followed: tuple[int, int, int, i
     wanted = _wanted(followed, words)
     if not wanted:
         return words.say("%(papers)s, by how much attention they get.", papers=papers)
+    # Translators: "7 of 212 papers from 3 days; you follow 4 interests, 2 authors and 3 liked papers."
     return words.say("%(papers)s; you follow %(interests)s.", papers=papers, interests=words.join(wanted))
 
 
@@ -190,6 +191,7 @@ def _schedule(name: str, cadence: str, hour: int, zone: str, words: Language) ->
     if not cadence:
         return words.say("This is a single test letter to %(address)s; no more will follow.", address="\0")
     zone = zone.replace("_", " ")
+    # Translators: %(cadence)s is "every Monday", "every weekday" or "every day"; %(zone)s is "Europe/Berlin time".
     return words.say(
         "%(address)s gets %(name)s %(cadence)s at %(hour)s, %(zone)s, because it is on our list of readers.",
         address="\0",
@@ -298,6 +300,8 @@ def _popularity(points: int, words: Language) -> str:
 
 @lru_cache(maxsize=1000)
 def _match(points: int, words: Language) -> str:
+    # Translators: %(cadence)s is "every Monday", "every weekday" or "every day"; %(zone)s is "Europe/Berlin time".
+    # Translators: how well a paper suits its reader, of 100.
     return words.say("match %(points)s", points=points)
 
 

@@ -267,6 +267,9 @@ def _uncollected() -> Iterator[None]:
         yield
     finally:
         if enabled:
+            # To the old ones without looking through them: else the next look would be at all of these.
+            gc.freeze()
+            gc.unfreeze()
             gc.enable()
 
 

@@ -74,7 +74,7 @@ class CardView:
 class GroupView:
     """A heading above the papers of one interest, in a letter of a week."""
 
-    title: str  # "tool use by language models", "By Mirela Kovač", "Like what you liked", "Popular"
+    title: str  # "tool use by language models", "By Mirela Kovač", "Similar to what you liked", "Popular"
 
     OWN: ClassVar = ("title",)
 

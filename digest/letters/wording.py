@@ -235,7 +235,7 @@ def _heading(reason: Reason | None, words: Language) -> str:
     if reason is None or reason.kind in ("trending", "more"):
         return words.say("Popular")
     if reason.kind in _LIKES:
-        return words.say("Like what you liked")
+        return words.say("Similar to what you liked")
     if reason.kind == "others":
         return words.say("From readers like you")
     said = shorten(clean_words(reason.text), 120)
@@ -280,7 +280,9 @@ def in_brief(view: CardView) -> CardView:
 
 
 def is_trending(pick: Pick) -> bool:
-    return pick.trending >= TRENDING_FROM
+    """Is it marked as trending? Not where that is its reason, which says so."""
+    said = all(reason.kind == "trending" for reason in pick.reasons)
+    return pick.trending >= TRENDING_FROM and not (said and pick.reasons)
 
 
 def score_words(pick: Pick, words: Language) -> str:
@@ -392,7 +394,7 @@ def _why(reason: Reason, age: int, words: Language) -> str:
         lately = (words.say("Popular today"), words.say("Popular this week"), words.say("Popular lately"))
         return lately[age]
     if kind == "others":
-        return words.say("Readers who like what you like would like it")
+        return words.say("Suits readers who like what you like")
     if kind == "more":
         more = int(reason.text) if reason.text.isdigit() else 1
         return words.count(

@@ -206,7 +206,7 @@ def german_letters() -> list[Letter]:
     empty = replace(READER, profile=Profile(), name="")
     likes = replace(READER, profile=Profile((Interest("βητα"), Interest("γαμμα"))))
     return [
-        letter(READER, CHOSEN),
+        letter(READER, CHOSEN, also=POPULAR),
         letter(replace(READER, cadence="weekly:fri", profile=ONE_OF_EACH), CHOSEN, days=1),
         letter(replace(READER, cadence="daily", time_zone="UTC"), CHOSEN[:1], candidates=1, days=0),
         letter(replace(likes, cadence=""), CHOSEN[4:6], candidates=0),

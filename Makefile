@@ -21,7 +21,8 @@ types: venv
 	$(BIN)/mypy
 
 bench: venv ## side-by-side measurements, printed as ratios
-	$(BIN)/python -m benchmarks.letters $(if $(PAGES),--pages $(PAGES))
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt premailer
+	$(BIN)/python -m benchmarks.letters $(if $(PAGES),--pages $(PAGES)) $(if $(FLAT),--flat $(FLAT))
 	$(BIN)/python -m benchmarks.run $(if $(PAGES),--pages $(PAGES))
 
 bench-dkim: venv ## signing, beside dkimpy

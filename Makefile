@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST_WORKERS ?= 2
 
-.PHONY: demo test lint types unit bench bench-dkim bench-relevance bench-ranking ablation calibration pictures messages clean venv model
+.PHONY: demo test lint types unit bench bench-dkim bench-relevance bench-ranking ablation calibration screenshots messages clean venv model
 
 demo: venv ## run the main job on the shipped samples, in ./demo
 	$(BIN)/digest demo demo
@@ -41,8 +41,8 @@ ablation: venv ## what each part of the ranking is worth
 calibration: venv ## what a score is worth to the readers in the folder READERS; draws docs/calibration.png
 	$(BIN)/python -m benchmarks.calibration --readers $(or $(READERS),$(error name the readers' folder: READERS=…))
 
-pictures: venv ## the README's pictures, and more to look at; needs Chromium
-	$(BIN)/python docs/pictures.py
+screenshots: venv ## the README's picture, and every kind of letter to look at; needs Chromium
+	$(BIN)/python docs/screenshots.py $(FOLDER)
 
 # Dates and the names of programs would change with every call and tell nothing.
 WORDS := digest/locale/digest.pot

@@ -179,7 +179,6 @@ def test_no_name_no_greeting_and_no_postal_address_no_line() -> None:
 def test_an_empty_profile_is_told_so_and_how_to_change_it() -> None:
     rendered = render(trending_only())
     for said in (Page(rendered.html).text, flat(rendered.text)):
-        assert "These are the papers that get most attention now." in said
         assert "6 of 212 papers from 3 days, by how much attention they get." in said
         assert "Your profile names no interests yet." in said
         assert "Popular today" in said

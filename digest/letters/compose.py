@@ -19,7 +19,7 @@ from digest.config import LetterConfig
 from digest.language import Language, language
 from digest.letters import mime, qp, wording
 from digest.letters.links import Links
-from digest.letters.slots import Shell, Slot, Wrapped
+from digest.letters.slots import Shell, Slot, Wrapped, mark_of
 from digest.letters.templates import Templates
 from digest.letters.views import GroupView, WhyView
 from digest.letters.wrap import wrap
@@ -182,7 +182,7 @@ class _Typesetter:
         frame = self._frames.get(key)
         if frame is None:
             frame = self._render_frame(letter, own, "html"), self._render_frame(letter, own, "txt")
-            _keep(self._frames, key, frame, PIECES // 100)
+            _keep(self._frames, key, frame, share=100)
         return own, frame
 
     def _page(self, frame: Shell, own: Mapping[str, str], done: _Set, shown: int, *, markup: bool) -> list[bytes]:
@@ -192,7 +192,7 @@ class _Typesetter:
         key = (frame, _shared(own))
         known = self._shared.get(key)
         if known is None:
-            lines = [_lines(how, own) if how.slot in wording.SHARED else b"" for how in frame.wrapped]
+            lines = [_lines(how, own, markup) if how.slot in wording.SHARED else b"" for how in frame.wrapped]
             known = _keep(self._shared, key, (_plain(frame, wording.SHARED, own, markup), lines))
         shared, lines = known
         done.urls = done.urls or [qp.encode(own[name]) for name in wording.URLS]  # they hold nothing to escape
@@ -206,7 +206,7 @@ class _Typesetter:
             *done.urls,
             *personal,
         ]
-        values += [line or _lines(how, own) for line, how in zip(lines, frame.wrapped, strict=True)]
+        values += [line or _lines(how, own, markup) for line, how in zip(lines, frame.wrapped, strict=True)]
         return frame.around(pieces[:end], values)
 
     # ---- what readers share
@@ -222,13 +222,15 @@ class _Typesetter:
             view = wording.in_brief(view)
         marks: dict[str, Wrapped] = {}
         number = len(view.links) + len(view.say)
-        counted: list[Any] = [Slot(f"links.{place}", marks) for place in range(number)]
-        own: dict[str, Any] = {name: Slot(name, marks) for name in ("number", "score")}
-        own["mark"] = Slot("mark", marks, columns=4)
+        counted: list[Any] = [Slot(f"links.{place}", marks, whole=True) for place in range(number)]
+        own: dict[str, Any] = {
+            name: Slot(name, marks, there=part == "card", whole=True) for name in ("number", "score")
+        }
+        own["mark"] = Slot("mark", marks, columns=4, there=part == "card", whole=True)
         links = [replace(one, number=mark) for one, mark in zip(view.links, counted, strict=False)]
         say = []
         for one, mark in zip(view.say, counted[len(links) :], strict=True):
-            url: Any = Slot("say", marks, whole=True, printed=f"\0say\0\0place\0/{one.url}")
+            url: Any = Slot("say", marks, whole=True, printed=f"{mark_of('say')}{mark_of('place')}/{one.url}")
             say.append(replace(one, url=url, number=mark))
         view = replace(view, links=tuple(links), say=tuple(say), **own)
 
@@ -290,8 +292,8 @@ class _Typesetter:
         return self._pieces.get(text) or _keep(self._pieces, text, qp.encode(text))
 
 
-def _keep(kept: dict[Any, Any], key: object, piece: Any, most: int = PIECES) -> Any:
-    if len(kept) >= most:
+def _keep(kept: dict[Any, Any], key: object, piece: Any, share: int = 1) -> Any:
+    if len(kept) >= PIECES // share:
         kept.clear()
     kept[key] = piece
     return piece
@@ -305,12 +307,13 @@ def _plain(shell: Shell, names: Sequence[str], said: Mapping[str, str], markup: 
     return [qp.encode(said[name]) if name in used else b"" for name in names]
 
 
-def _lines(how: Wrapped, said: Mapping[str, str]) -> bytes:
-    return qp.encode(wrap(said[how.slot], how.width, how.first, how.rest))
+def _lines(how: Wrapped, said: Mapping[str, str], markup: bool) -> bytes:
+    lines = wrap(said[how.slot], how.width, how.first, how.rest)
+    return qp.encode(str(escape(lines)) if markup else lines)
 
 
 def _filled(shell: Shell, names: Sequence[str], said: Mapping[str, str], markup: bool) -> bytes:
-    return shell.fill([*_plain(shell, names, said, markup), *(_lines(how, said) for how in shell.wrapped)])
+    return shell.fill([*_plain(shell, names, said, markup), *(_lines(how, said, markup) for how in shell.wrapped)])
 
 
 def _fits(part: Sequence[bytes]) -> bool:

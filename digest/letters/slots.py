@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import wraps
 from operator import itemgetter
 from typing import Any, NamedTuple, NoReturn
 
@@ -17,7 +18,8 @@ import jinja2
 from digest.letters import qp
 from digest.letters.wrap import WIDTH, wrap
 
-_MARK = re.compile("\0([a-z0-9_.|]+)\0")
+# The two letters are for filters such as `lower`: whichever case they leave, the mark is none any more.
+_MARK = re.compile("\0aA([a-z0-9_.|]+)\0")
 
 
 class Wrapped(NamedTuple):
@@ -41,11 +43,11 @@ class Slot:
     marks: dict[str, Wrapped]  # filled while the template is rendered
     columns: int = 0  # it always takes so many; 0 is unknown
     there: bool = True  # not empty: templates are rendered apart for both
-    whole: bool = False  # finished parts of a letter, which cannot be wrapped
+    whole: bool = False  # a finished part of a letter, or too short to be wrapped
     printed: str = ""  # what is printed in place of its mark: marks of others
 
     def __str__(self) -> str:
-        return self.printed or f"\0{self.name}\0"
+        return self.printed or mark_of(self.name)
 
     def __html__(self) -> str:
         return str(self)
@@ -55,11 +57,13 @@ class Slot:
 
     def wrapped(self, width: int, first: str, rest: str) -> Slot:
         """The same as lines of text."""
-        if self.whole or "\0" in first + rest:
+        if "\0" in first + rest:
             self._refuse()
-        mark = f"{self.name}|{len(self.marks)}"
-        self.marks[mark] = Wrapped(self.name, width, first, rest)
-        return replace(self, name=mark)
+        if self.whole:
+            raise Misused(f"`{self.name}` cannot be wrapped: print it as it is")
+        name = f"{self.name}|{len(self.marks)}"
+        self.marks[name] = Wrapped(self.name, width, first, rest)
+        return replace(self, name=name)
 
     def _refuse(self, *_: Any) -> NoReturn:
         raise Misused(
@@ -68,8 +72,29 @@ class Slot:
         )
 
     __add__ = __radd__ = __mod__ = __eq__ = __lt__ = __gt__ = __le__ = __ge__ = __len__ = __iter__ = _refuse
-    __contains__ = __getitem__ = _refuse
-    __hash__ = None  # type: ignore[assignment]
+    __contains__ = __getitem__ = __int__ = __float__ = __hash__ = _refuse
+
+
+def mark_of(name: str) -> str:
+    """What a slot prints as until it is filled."""
+    return f"\0aA{name}\0"
+
+
+def careful(name: str, jinjas: Callable[..., Any]) -> Callable[..., Any]:
+    """A filter of the template engine, which would take the mark of a slot for its words."""
+
+    @wraps(jinjas)
+    def checked(*given: Any, **named: Any) -> Any:
+        for one in given:
+            if isinstance(one, Slot):
+                one._refuse()
+            if isinstance(one, str) and "\0" in one:
+                raise Misused(
+                    f"`| {name}` cannot change what differs from reader to reader; it can only be printed"
+                )
+        return jinjas(*given, **named)
+
+    return checked
 
 
 def wrap_filter(text: Any, width: int = WIDTH, first: Any = "", rest: str = "") -> Any:

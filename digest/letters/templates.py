@@ -20,11 +20,13 @@ from typing import Any
 import jinja2
 
 from digest.language import Language, language
-from digest.letters.slots import wrap_filter
+from digest.letters.slots import careful, wrap_filter
 
 NAMES = tuple(
     f"letter/{part}.{kind}" for part in ("letter", "card", "why", "group", "also") for kind in ("html", "txt")
 )
+
+PRINTING = ("default", "d", "e", "escape", "forceescape", "safe", "string")  # filters that leave words as they are
 
 
 class Templates:
@@ -53,6 +55,7 @@ class Templates:
             keep_trailing_newline=True,
             auto_reload=False,  # one run, one look: without it every letter asks the disk for changes
         )
+        made.filters |= {name: careful(name, one) for name, one in made.filters.items() if name not in PRINTING}
         made.filters["wrap"] = wrap_filter
         spoken: Any = made  # the extension's methods are not declared
         spoken.install_gettext_callables(words.words.gettext, words.words.ngettext, newstyle=True)

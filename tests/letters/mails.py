@@ -96,7 +96,7 @@ def shown_name(raw: bytes, header: str, address: str) -> str:
 
 
 def check(raw: bytes, config: LetterConfig, links: Links | None = None) -> None:
-    """What is true of the bytes of every mail, whatever stands in it."""
+    """What is true of the bytes of every mail, whatever stands in it; `links` where it has pages to link to."""
     assert raw.isascii()
     assert b"\0" not in raw
     assert raw.endswith(b"--\r\n")

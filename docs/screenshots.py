@@ -58,7 +58,7 @@ def main(folder: Path) -> None:
         for name, dark in (("letter.png", False), ("letter-dark.png", True)):
             browser.show(html, 720, dark)
             browser.png(ROOT / "docs" / name, 720, 1180)
-    print(f"{len(KINDS) * (len(WIDTHS) * len(SCHEMES) + 1)} pictures in {folder}")
+    sys.stdout.write(f"{len(KINDS) * (len(WIDTHS) * len(SCHEMES) + 1)} pictures in {folder}\n")
 
 
 if __name__ == "__main__":

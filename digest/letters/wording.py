@@ -155,18 +155,18 @@ def _lede_of(number: int, pool: int, days: int, followed: tuple[int, int, int, i
     wanted = _wanted(followed, words)
     if not wanted:
         return words.say("%(papers)s, by how much attention they get.", papers=papers)
-    # Translators: "7 of 212 papers from 3 days; you follow 4 interests, 2 authors and 3 liked papers."
+    # Translators: "7 of 212 papers from 3 days; you follow 4 interests, 2 authors and 3 papers you liked."
     return words.say("%(papers)s; you follow %(interests)s.", papers=papers, interests=words.join(wanted))
 
 
 def _wanted(followed: tuple[int, int, int, int, bool], words: Language) -> list[str]:
-    """ "4 interests", "2 authors", "3 liked papers"; empty for an empty profile."""
+    """ "4 interests", "2 authors", "3 papers you liked"; empty for an empty profile."""
     phrases, authors, categories, liked, by_likes = followed
     found = [
         words.count("%(number)s interest", "%(number)s interests", phrases) if phrases else "",
         words.count("%(number)s author", "%(number)s authors", authors) if authors else "",
         words.count("%(number)s category", "%(number)s categories", categories) if categories else "",
-        words.count("%(number)s liked paper", "%(number)s liked papers", liked) if liked else "",
+        words.count("%(number)s paper you liked", "%(number)s papers you liked", liked) if liked else "",
         words.say("what you liked") if by_likes else "",
     ]
     return [one for one in found if one]

@@ -20,7 +20,9 @@ def wrap(text: str, width: int = WIDTH, first: str = "", rest: str = "") -> str:
     line, used, empty = first, columns(first), True
     for word in text.split():
         size = columns(word)
-        if not empty and used + 1 + size > width and (size <= width - columns(rest) or "://" in word):
+        # A word that fits no line begins on this one, if there is room for any of it.
+        moves = size <= width - columns(rest) or "://" in word or used + 1 >= width
+        if not empty and used + 1 + size > width and moves:
             lines.append(line)
             line, used, empty = rest, columns(rest), True
         if not empty:

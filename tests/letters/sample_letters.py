@@ -178,6 +178,18 @@ def daily() -> Letter:
     return letter()
 
 
+def weekly() -> Letter:
+    """By interests, with what is also trending below."""
+    also = tuple(
+        Pick(one, 0.0, 0.0, 0.6, (), SLOT, votes)
+        for one, votes in (
+            (paper("A Field Guide to Small Benchmarks", arxiv="2611.01001"), 212),
+            (paper("Solar Forecasts from One Camera and No Sky", arxiv="2611.01002"), 96),
+        )
+    )
+    return letter(replace(ADA, cadence="weekly:fri"), also=also)
+
+
 def trending_only() -> Letter:
     """For a reader whose profile names no interests."""
     picks = tuple(replace(pick, reasons=(Reason("trending", "", (), pick.score),)) for pick in PICKS)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import jinja2
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sample_letters import ADA, CONFIG, NEWCOMER, PICKS, SLOT, daily, letter, render, trending_only, worst_case
 
@@ -136,7 +136,7 @@ def test_a_daily_letter_says_who_when_and_how_it_was_chosen() -> None:
         assert "Trending papers" in said
         assert "Friday 20 November 2026" in said
         assert "Hello Ada," in said
-        assert "6 of 212 papers from 3 days; you follow 3 interests, 1 author and 1 liked paper." in said
+        assert "6 of 212 papers from 3 days; you follow 3 interests, 1 author and 1 paper you liked." in said
         assert "names no interests" not in said
         assert "Mirela Kovač, Tomás Arriaga, Wen Zhao and 2 more" in said
         assert "Because you follow “tool use by language models”: tool, language models, calls" in said
@@ -394,6 +394,7 @@ def test_a_letter_without_picks_can_still_be_shown() -> None:
 
 
 @given(st.text(alphabet=st.sampled_from("ab 漢\u0301é-"), max_size=200), st.integers(10, 80))
+@example("aaaaaa \u0301aaaaa漢", 10)
 def test_wrapping_keeps_every_letter_and_the_width(text: str, width: int) -> None:
     wrapped = wrap(text, width, first=" 1. ", rest="    ")
     assert all(columns(line) <= width for line in wrapped.split("\n"))

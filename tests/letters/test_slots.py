@@ -128,7 +128,7 @@ def test_it_can_be_printed_joined_and_wrapped(tmp_path: Path) -> None:
         "{{ letter.lede | wrap }}\n{{ letter.lede | wrap(width=20, first='* ', rest='  ') }}\n"
         "{% set where = letter.lede %}{{ where | wrap(rest='> ') }}\n",
     )
-    lede = "6 of 212 papers from 3 days; you follow 3 interests, 1 author and 1 liked paper."
+    lede = "6 of 212 papers from 3 days; you follow 3 interests, 1 author and 1 paper you liked."
     assert same(daily(), templates) == (
         f"<6 papers> 100% 6 papers6 papers\n{wrap(lede)}\n{wrap(lede, 20, '* ', '  ')}\n{wrap(lede, rest='> ')}\n"
     )

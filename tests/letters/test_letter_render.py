@@ -14,7 +14,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sample_letters import ADA, CONFIG, NEWCOMER, PICKS, SLOT, daily, letter, render, trending_only, worst_case
 
-from digest.letters.compose import HTML_BUDGET
 from digest.letters.links import mailto
 from digest.letters.templates import Templates
 from digest.letters.wrap import WIDTH, columns, wrap
@@ -333,32 +332,6 @@ def test_any_text_gives_a_whole_letter(title: str, abstract: str, author: str, w
     assert len(rendered.html) < 30_000
     titles = [line for line in rendered.text.split("\n") if line.startswith(" 1. ")]
     assert len(titles) == 1
-
-
-# ---- size
-
-
-def test_a_letter_over_the_budget_drops_cards_from_the_end_and_says_so() -> None:
-    picks = tuple(
-        replace(pick, paper=replace(pick.paper, title=f"No. {n} {'long title ' * 26}"))
-        for n, pick in enumerate(PICKS * 20, 1)
-    )
-    rendered = render(letter(picks=picks))
-    page = Page(rendered.html)
-    shown = len(page.all("h2")) - 1
-    assert 20 < shown < len(picks)
-    assert HTML_BUDGET - 4000 < len(rendered.html.encode()) <= HTML_BUDGET
-    assert f"and {len(picks) - shown} more, for which there was no room" in page.text
-    assert f"and {len(picks) - shown} more, for which there was no room" in rendered.text
-    assert f"No. {shown} long" in rendered.text
-    assert f"No. {shown + 1} long" not in rendered.text
-    assert "Unsubscribe" in page.text
-    assert "Unsubscribe:" in rendered.text
-
-
-def test_an_ordinary_letter_of_fifty_papers_fits() -> None:
-    rendered = render(letter(picks=(PICKS * 9)[:50]))
-    assert "no room" not in rendered.text
 
 
 # ---- templates

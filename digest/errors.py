@@ -166,7 +166,8 @@ class NotMailable(DeliveryError):
 
 
 class TemplateInvalid(UserFileError):
-    """{path}: {detail}. Mend the template, or set `letter.templates` to "". No letter was lost; they wait."""
+    """{path}: {detail}. `digest templates check` says all that is wrong; or set `letter.templates` to "". No letter
+    was lost; they wait."""
 
 
 # ---- names

@@ -20,6 +20,7 @@ def register() -> None:
     from digest.cli import run  # noqa: F401  isort: skip
     from digest.cli import ask  # noqa: F401  isort: skip
     from digest.cli import mail  # noqa: F401  isort: skip
+    from digest.cli import templates  # noqa: F401  isort: skip
     from digest.cli import secret  # noqa: F401  isort: skip
     from digest.cli import serve  # noqa: F401  isort: skip
     from digest.cli import evaluate  # noqa: F401  isort: skip

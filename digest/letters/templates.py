@@ -12,12 +12,14 @@ catalogue of the letter's language.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
 from digest.language import Language, language
+from digest.letters.faults import Missing
 from digest.letters.slots import wrap_filter
 
 NAMES = tuple(f"letter/{part}.{kind}" for part in ("letter", "card", "why", "group") for kind in ("html", "txt"))
@@ -37,13 +39,13 @@ class Templates:
 
     def _environment(self, words: Language) -> jinja2.Environment:
         shipped = jinja2.PackageLoader("digest", "templates")
-        folders: list[jinja2.BaseLoader] = [] if self.override is None else [jinja2.FileSystemLoader(self.override)]
+        folders: list[jinja2.BaseLoader] = [] if self.override is None else [_Folder(self.override)]
         made = jinja2.Environment(
             loader=jinja2.ChoiceLoader([*folders, shipped]),
             extensions=["jinja2.ext.i18n"],
             # Everything but text is escaped, also under a name that we did not think of.
             autoescape=jinja2.select_autoescape(disabled_extensions=("txt",), default=True),
-            undefined=jinja2.StrictUndefined,
+            undefined=Missing,
             trim_blocks=True,
             lstrip_blocks=True,
             keep_trailing_newline=True,
@@ -53,6 +55,24 @@ class Templates:
         spoken: Any = made  # the extension's methods are not declared
         spoken.install_gettext_callables(words.words.gettext, words.words.ngettext, newstyle=True)
         return made
+
+
+class _Folder(jinja2.FileSystemLoader):
+    """A folder in which a file that cannot be read is a fault of the template, as any other."""
+
+    def get_source(self, environment: jinja2.Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
+        path = Path(self.searchpath[0], template)
+        try:
+            return super().get_source(environment, template)
+        except UnicodeDecodeError as error:
+            line = error.object[: error.start].count(b"\n") + 1
+            why = "not text in UTF-8; save it as such"
+            raise jinja2.TemplateSyntaxError(why, line, template, str(path)) from None
+        except jinja2.TemplateNotFound:
+            raise
+        except OSError as error:
+            why = f"cannot be read: {error.strerror or error}"
+            raise jinja2.TemplateSyntaxError(why, 1, template, str(path)) from None
 
 
 def environment() -> jinja2.Environment:

@@ -102,6 +102,14 @@ def composer_of(config: Config) -> Composer:
     return Composer(config.letter, templates_of(config), links_of(config))
 
 
+def tried_composer_of(config: Config) -> Composer:
+    """`composer_of`, tried on samples: raises `TemplateInvalid` for a template that cannot be rendered, too."""
+    composer = composer_of(config)
+    if config.letter.templates and (place := first_fault(templates_of(config), config.letter, links_of(config))):
+        raise TemplateInvalid(path=place, detail=place.what)
+    return composer
+
+
 def links_of(config: Config) -> Links | None:
     """The links to our own pages; None without `web.base_url`."""
     if not config.web.base_url:
@@ -115,10 +123,8 @@ def check(config: Config) -> None:
     `FileInvalid` for templates, a secret or a password that are not there; `TemplateInvalid` for a template that
     cannot be rendered.
     """
-    composer_of(config)
+    tried_composer_of(config)
     transport_of(config)
-    if config.letter.templates and (place := first_fault(templates_of(config), config.letter, links_of(config))):
-        raise TemplateInvalid(path=place, detail=place.what)
 
 
 def render_letter(letter: Letter, config: Config, composer: Composer | None = None) -> Rendered:

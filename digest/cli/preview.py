@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from digest import clock
-from digest.cli import readers
+from digest.cli import live, readers
 from digest.cli.common import (
     NO_SUBSCRIBERS,
     Day,
@@ -23,6 +23,7 @@ from digest.cli.common import (
     complain,
     here,
     hinted,
+    home,
     load_config,
     narrow,
     note,
@@ -36,6 +37,7 @@ from digest.cli.common import (
     words_of,
 )
 from digest.cli.site import write_site
+from digest.config import FILE_NAME
 from digest.courier import render_letter
 from digest.edition import Press
 from digest.errors import UserFileError
@@ -62,6 +64,12 @@ def preview(
         int,
         typer.Option(help="With --explain: so many candidates, the best first.", min=1, max=100_000, metavar="N"),
     ] = 30,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Show it in the browser, with every change of the files behind it.")
+    ] = False,
+    port: Annotated[
+        int, typer.Option(help="With --serve: at this port; 0 is any that is free.", min=0, max=65535, metavar="N")
+    ] = 8025,
     open_: Annotated[bool, typer.Option("--open", help="Open the letter in the browser.")] = False,
     draft: Annotated[bool, typer.Option("--draft", help="Use the profile file as it is, applied or not.")] = False,
     json: Json = False,
@@ -75,9 +83,16 @@ def preview(
     if all_ or name is None:
         if name is not None or not all_:
             raise typer.BadParameter("name one subscriber, or say --all", param_hint="NAME")
-        if text or explain:
-            raise typer.BadParameter("--all writes files; --text and --explain are for one subscriber")
+        if text or explain or serve:
+            raise typer.BadParameter("--all writes files; --text, --explain and --serve are for one subscriber")
         _everyone(out, day, draft, open_, json)
+        return
+    if serve:
+        if text or explain or out or json:
+            raise typer.BadParameter("--serve shows all of it as pages; leave the other options out")
+        if not (home() / FILE_NAME).exists():
+            load_config()  # says what to do; what is wrong in the file is shown as a page
+        live.serve(home(), name, day, port, open_=open_)
         return
     config = load_config()
     now = clock.now()

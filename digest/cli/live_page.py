@@ -17,9 +17,9 @@ from threading import Lock
 from typing import Any
 from urllib.parse import urlencode
 
-from digest import clock, config
+from digest import clock, config, roster
 from digest.cli import readers
-from digest.cli.common import words_of
+from digest.cli.common import what_paid
 from digest.config import FILE_NAME, Config
 from digest.courier import compose, composer_of, render_letter
 from digest.edition import Press
@@ -33,7 +33,6 @@ from digest.store.opening import Store, open_store
 CANDIDATES_SHOWN = 60
 READERS_OFFERED = 300
 FILES_WATCHED = 5000
-WORTH_TELLING = 0.5  # points of the score
 CHOICES = {"width": ("phone", "desk"), "scheme": ("light", "dark"), "part": ("letter", "text", "source")}
 SHIPPED = Path(__file__).parents[1] / "templates"
 
@@ -60,6 +59,8 @@ class Wish:
         name, day = query.get("name", start.name), start.day if "name" not in query else None
         try:
             day = date.fromisoformat(query["day"]) if query.get("day") else day
+            if day and not 1900 < day.year < 2200:
+                raise ValueError
         except ValueError:
             raise UserFileError(path=query["day"][:40], detail="this is no day; write it as 2026-03-14") from None
         return replace(start, name=name.strip() or start.name, day=day, **chosen)
@@ -94,6 +95,8 @@ class Maker:
         self._press: Press | None = None
         self._opened: object = None
         self._made: dict[object, Made] = {}
+        self._read: tuple[object, roster.Reading] | None = None
+        self._names: dict[str, None] = {}  # who was shown, and is watched however many there are
 
     def close(self) -> None:
         if self._store:
@@ -115,6 +118,8 @@ class Maker:
             made, problems = None, []
             with suppress(DigestError):
                 self._open(config.load(self._home))  # which may make files that are watched
+            if "/" not in wish.name and len(self._names) < FILES_WATCHED // 10:
+                self._names[wish.name] = None
             version = self._version()  # before anything is read, so that what changes meanwhile is seen
             try:
                 made = self._make(wish)
@@ -138,7 +143,7 @@ class Maker:
         settings = config.load(self._home)
         composer = composer_of(settings)
         store, press = self._open(settings)
-        found = readers.find(settings, store, wish.name, draft=True)
+        found = readers.find(settings, store, wish.name, draft=True, reading=self._profiles(settings))
         now = clock.now()
         slot = wish.day or press.next_slot(found.reader, now)
         letter = press.preview(found.reader, slot, now)
@@ -165,15 +170,17 @@ class Maker:
             self._opened = wanted
         return self._store, self._press
 
+    def _profiles(self, settings: Config) -> roster.Reading:
+        """What the profile files say, read anew when one of them has changed."""
+        folder = settings.path(settings.edition.profiles)
+        stamps = [_stamp(folder), *map(_stamp, sorted(folder.glob("*.toml")))]
+        if self._read is None or self._read[0] != stamps:
+            self._read = stamps, roster.read(folder)
+        return self._read[1]
+
     def _offered(self) -> list[str]:
         """Names to choose from."""
-        try:
-            if not self._store or not self._config:
-                return []
-            found = readers.everyone(self._config, self._store, draft=True)
-            return [one.handle for one in found.readers[:READERS_OFFERED]]
-        except DigestError:
-            return []
+        return [one.handle for one in self._read[1].subscribers[:READERS_OFFERED]] if self._read else []
 
     def _version(self) -> str:
         if (stamp := _stamp(self._home / FILE_NAME)) != self._config_stamp:
@@ -195,12 +202,13 @@ class Maker:
         settings = self._config
         yield from _store_files(settings)
         yield settings.path(settings.web.secret_file)
-        profiles = settings.path(settings.edition.profiles)
-        yield from sorted(profiles.glob("*.toml"))
         if settings.letter.templates:
             folder = settings.path(settings.letter.templates)
             yield folder
             yield from sorted((*folder.glob("*.*"), *folder.glob("*/*")))
+        profiles = settings.path(settings.edition.profiles)
+        yield from (profiles, *(profiles / f"{name}.toml" for name in self._names))
+        yield from sorted(profiles.glob("*.toml"))
 
 
 def in_scheme(html: str, scheme: str) -> str:
@@ -231,8 +239,8 @@ def _page(
         "problems": problems,
         "offered": offered,
         "day": day,
-        "before": wish.url(day=day - step) if day and day > date.min else "",
-        "after": wish.url(day=day + step) if day and day < date.max else "",
+        "before": wish.url(day=day - step) if day else "",
+        "after": wish.url(day=day + step) if day else "",
         "choices": [
             (key, [(one, wish.url(**{key: one}), getattr(wish, key) == one) for one in known])
             for key, known in CHOICES.items()
@@ -251,7 +259,6 @@ def _rows(verdicts: tuple[Verdict, ...]) -> Iterator[dict[str, object]]:
     for place, one in enumerate(verdicts):
         if place < CANDIDATES_SHOWN or one.included:
             pick = one.pick
-            paid = [r for r in sorted(pick.reasons, key=lambda r: -r.share) if r.share >= WORTH_TELLING]
             yield {
                 "included": one.included,
                 "title": pick.paper.title,
@@ -261,7 +268,7 @@ def _rows(verdicts: tuple[Verdict, ...]) -> Iterator[dict[str, object]]:
                 "likeness": f"{one.redundancy:.2f}",
                 "listed": pick.listed or "",
                 "why": one.why,
-                "reasons": " · ".join(f"{words_of(r)} {r.share:.1f}" for r in paid),
+                "reasons": what_paid(pick, 160),
             }
 
 

@@ -34,7 +34,7 @@ from digest.cli.common import (
     say_json,
     show,
     table,
-    words_of,
+    what_paid,
 )
 from digest.cli.site import write_site
 from digest.config import FILE_NAME
@@ -42,10 +42,8 @@ from digest.courier import render_letter
 from digest.edition import Press
 from digest.errors import UserFileError
 from digest.letters.compose import Rendered
-from digest.letters.subject import count, shorten
+from digest.letters.subject import count
 from digest.model import Letter, Verdict
-
-WORTH_TELLING = 0.5  # points of the score
 
 
 @app.command(epilog="Example: digest preview alice --explain")
@@ -175,8 +173,7 @@ def _show_verdicts(verdicts: Sequence[Verdict], limit: int) -> None:
     made = table(*columns, right=numbers, wide={told: 3, "in or out": 1} if narrow() else {told: 1})
     for one in shown:
         pick = one.pick
-        paid = [r for r in sorted(pick.reasons, key=lambda r: -r.share) if r.share >= WORTH_TELLING]
-        words = " · ".join(f"{shorten(words_of(r), 44)} {r.share:.1f}" for r in paid)
+        words = what_paid(pick, 44)
         parts = (f"{pick.relevance:.2f}", f"{pick.trending:.2f}", f"{one.redundancy:.2f}", pick.listed or "")
         row(
             made,

@@ -27,15 +27,16 @@ class Everyone:
     problems: dict[str, list[Problem]]  # of profile files, by their handles
 
 
-def find(config: Config, store: Store, name: str, draft: bool) -> Shown:
+def find(config: Config, store: Store, name: str, draft: bool, reading: roster.Reading | None = None) -> Shown:
     """The subscriber as applied, else as the file has it; a note where the two differ.
 
-    Raises `UnknownSubscriber`, and with `draft` `FileInvalid` for a profile file that is wrong.
+    `reading` is of the profile files, for who has read them already. Raises `UnknownSubscriber`, and with `draft`
+    `FileInvalid` for a profile file that is wrong.
     """
     with store.read() as connection:
         stored = subscribers.find(connection, name)
         everyone = subscribers.everyone(connection)
-    reading = roster.read(config.path(config.edition.profiles))
+    reading = reading or roster.read(config.path(config.edition.profiles))
     handle = stored.handle if stored else name
     mine = next(
         (one for one in reading.subscribers if name in (one.handle, one.address) or one.handle == handle), None

@@ -49,7 +49,7 @@ from digest.model import Letter, Verdict
 @app.command(epilog="Example: digest preview alice --explain")
 def preview(
     name: Annotated[
-        str | None, typer.Argument(help="The subscriber: handle or address.", metavar="[NAME]", show_default=False)
+        str | None, typer.Argument(help="The subscriber: handle or address.", metavar="NAME", show_default=False)
     ] = None,
     day: Day = None,
     all_: Annotated[bool, typer.Option("--all", help="Everyone's next letter, as pages with an index.")] = False,
@@ -72,7 +72,7 @@ def preview(
     draft: Annotated[bool, typer.Option("--draft", help="Use the profile file as it is, applied or not.")] = False,
     json: Json = False,
 ) -> None:
-    """Render the letter that NAME would be sent next, or with --all everyone's.
+    """Render the letter that NAME would be sent next.
 
     Writes nothing to the store and sends nothing.
     A letter that is already written is shown as it stands, unless it is empty. Without --text, --explain or --json

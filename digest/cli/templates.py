@@ -32,7 +32,7 @@ app.add_typer(templates_app, name="templates")
 def check(
     folder: Annotated[
         Path | None,
-        typer.Argument(help="A folder of templates; by default what config.toml names.", metavar="[DIR]"),
+        typer.Argument(help="A folder of templates; by default what config.toml names.", metavar="DIR"),
     ] = None,
 ) -> None:
     """Try the letter's templates on invented letters.
@@ -61,7 +61,7 @@ def check(
 def copy(
     folder: Annotated[Path, typer.Argument(help="Where your templates are to lie.", metavar="DIR")],
     names: Annotated[
-        list[str] | None, typer.Argument(help="These alone, as card.html; by default all.", metavar="[NAME]...")
+        list[str] | None, typer.Argument(help="These alone, as card.html; by default all.", metavar="NAME")
     ] = None,
 ) -> None:
     """Copy the shipped templates into a folder to start from.

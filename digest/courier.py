@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -35,7 +34,9 @@ from digest.errors import (
     StoreError,
     TemplateInvalid,
 )
+from digest.letters.check import first_fault
 from digest.letters.compose import Composer, Rendered
+from digest.letters.faults import of_error
 from digest.letters.links import Links
 from digest.letters.subject import count
 from digest.letters.templates import NAMES, Templates
@@ -103,6 +104,14 @@ def composer_of(config: Config, *, sign: bool = True) -> Composer:
     return Composer(config.letter, templates_of(config), links_of(config), signers)
 
 
+def tried_composer_of(config: Config) -> Composer:
+    """`composer_of`, tried on samples: raises `TemplateInvalid` for a template that cannot be rendered, too."""
+    composer = composer_of(config)
+    if config.letter.templates and (place := first_fault(templates_of(config), config.letter, links_of(config))):
+        raise TemplateInvalid(path=place, detail=place.what)
+    return composer
+
+
 def links_of(config: Config) -> Links | None:
     """The links to our own pages; None without `web.base_url`."""
     if not config.web.base_url:
@@ -111,8 +120,12 @@ def links_of(config: Config) -> Links | None:
 
 
 def check(config: Config) -> None:
-    """Raise the `FileInvalid` that would stop every letter, before any is written: templates, keys, password."""
-    composer_of(config)
+    """Raise what would stop letters, before anything is written.
+
+    `FileInvalid` for templates, a secret, keys or a password that are not there; `TemplateInvalid` for a template that
+    cannot be rendered.
+    """
+    tried_composer_of(config)
     transport_of(config)
 
 
@@ -137,15 +150,15 @@ def compose(letter: Letter, config: Config, composer: Composer) -> Parcel:
 def _faults_of_templates(config: Config) -> Iterator[None]:
     try:
         yield
-    except jinja2.TemplateError as error:
-        raise _template_fault(error) from error
     except NotMailable:
         raise
     except Exception as error:
-        # `{{ letter.more + "x" }}` is a fault of the template, too, where it is not one of ours.
-        if config.letter.templates and _template_frames(error):
-            raise _template_fault(error) from error
-        raise
+        # `{{ letter.language + 1 }}` is a fault of the template, too, where it is not one of ours.
+        ours = not config.letter.templates and not isinstance(error, jinja2.TemplateError)
+        place = None if ours else of_error(error)
+        if place is None:
+            raise
+        raise TemplateInvalid(path=place, detail=place.what) from error
 
 
 def deliver(
@@ -286,18 +299,3 @@ class _Round:
                 time.sleep(1)
         if recorded < len(outcomes):
             log.warning("%d letters were taken over by another courier meanwhile", len(outcomes) - recorded)
-
-
-def _template_fault(error: Exception) -> TemplateInvalid:
-    """Name the template and the line."""
-    detail = getattr(error, "message", None) or f"{type(error).__name__}: {error}"
-    if isinstance(error, jinja2.TemplateSyntaxError):
-        return TemplateInvalid(path=f"{error.filename or error.name}:{error.lineno}", detail=detail)
-    frames = _template_frames(error)
-    place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "a template of yours"
-    return TemplateInvalid(path=place, detail=detail)
-
-
-def _template_frames(error: Exception) -> list[traceback.FrameSummary]:
-    """jinja2 gives the frames of a traceback the template's own names and lines."""
-    return [f for f in traceback.extract_tb(error.__traceback__) if f.filename.endswith((".html", ".txt"))]

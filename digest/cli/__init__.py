@@ -22,6 +22,8 @@ def register() -> None:
     from digest.cli import ask  # noqa: F401  isort: skip
     from digest.cli import mail  # noqa: F401  isort: skip
     from digest.cli import dkim  # noqa: F401  isort: skip
+    from digest.cli import templates  # noqa: F401  isort: skip
+    from digest.cli import secret  # noqa: F401  isort: skip
     from digest.cli import serve  # noqa: F401  isort: skip
     from digest.cli import evaluate  # noqa: F401  isort: skip
     from digest.cli import demo  # noqa: F401  isort: skip

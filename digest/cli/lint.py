@@ -29,7 +29,7 @@ from digest.cli.common import (
     show,
     table,
 )
-from digest.cli.preview import find_reader, next_slot
+from digest.cli.readers import find
 from digest.courier import compose, composer_of
 from digest.edition import Press
 from digest.errors import DigestError, UserFileError
@@ -170,7 +170,10 @@ def _letters(names: Sequence[str], day: date | None) -> list[Checked]:
         readers = []
         for name in names:
             try:
-                readers.append(find_reader(config, store, name, draft=False))
+                found = find(config, store, name, draft=False)
+                for one in found.notes:
+                    note(one)
+                readers.append(found.reader)
             except DigestError as error:
                 checked.append(Checked(name, error=error))
         if not names:
@@ -181,7 +184,7 @@ def _letters(names: Sequence[str], day: date | None) -> list[Checked]:
                 note(f"no active subscriber; {NO_SUBSCRIBERS}")
         with progress(("letters", len(readers))) as [advance]:
             for reader in readers:
-                slot = day or next_slot(press, reader, now)
+                slot = day or press.next_slot(reader, now)
                 letter = press.preview(reader, slot, now)
                 name = f"{reader.handle}, letter of {slot}"
                 if not letter.picks:

@@ -65,11 +65,15 @@ class Slot:
         self.marks[name] = Wrapped(self.name, width, first, rest)
         return replace(self, name=name)
 
-    def _refuse(self, *_: Any) -> NoReturn:
-        raise Misused(
+    def told(self) -> str:
+        """What to tell who wants more of it than it can give."""
+        return (
             f"`{self.name}` differs from reader to reader: a template can print it, test whether it is empty and, "
             "in a text, wrap it, but not compare it or change it"
         )
+
+    def _refuse(self, *_: Any) -> NoReturn:
+        raise Misused(self.told())
 
     __add__ = __radd__ = __mod__ = __eq__ = __lt__ = __gt__ = __le__ = __ge__ = __len__ = __iter__ = _refuse
     __contains__ = __getitem__ = __int__ = __float__ = __hash__ = _refuse

@@ -20,6 +20,7 @@ from typing import Any
 import jinja2
 
 from digest.language import Language, language
+from digest.letters.faults import Missing
 from digest.letters.slots import careful, wrap_filter
 
 NAMES = tuple(
@@ -43,13 +44,13 @@ class Templates:
 
     def _environment(self, words: Language) -> jinja2.Environment:
         shipped = jinja2.PackageLoader("digest", "templates")
-        folders: list[jinja2.BaseLoader] = [] if self.override is None else [_Files(self.override)]
+        folders: list[jinja2.BaseLoader] = [] if self.override is None else [_Folder(self.override)]
         made = jinja2.Environment(
             loader=jinja2.ChoiceLoader([*folders, shipped]),
             extensions=["jinja2.ext.i18n"],
             # Everything but text is escaped, also under a name that we did not think of.
             autoescape=jinja2.select_autoescape(disabled_extensions=("txt",), default=True),
-            undefined=jinja2.StrictUndefined,
+            undefined=Missing,
             trim_blocks=True,
             lstrip_blocks=True,
             keep_trailing_newline=True,
@@ -62,21 +63,22 @@ class Templates:
         return made
 
 
-class _Files(jinja2.FileSystemLoader):
-    """An operator's templates; one that cannot be read is a fault of the template, with its name."""
+class _Folder(jinja2.FileSystemLoader):
+    """A folder in which a file that cannot be read is a fault of the template, as any other."""
 
     def get_source(self, environment: jinja2.Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
-        path = str(Path(self.searchpath[0], template))
+        path = Path(self.searchpath[0], template)
         try:
             return super().get_source(environment, template)
         except UnicodeDecodeError as error:
             line = error.object[: error.start].count(b"\n") + 1
-            raise jinja2.TemplateSyntaxError("this is not UTF-8", line, template, path) from error
+            why = "not text in UTF-8; save it as such"
+            raise jinja2.TemplateSyntaxError(why, line, template, str(path)) from None
+        except jinja2.TemplateNotFound:
+            raise
         except OSError as error:
-            if isinstance(error, jinja2.TemplateNotFound):  # which is an OSError, too
-                raise
-            what = f"cannot be read: {error.strerror or error}"
-            raise jinja2.TemplateSyntaxError(what, 1, template, path) from error
+            why = f"cannot be read: {error.strerror or error}"
+            raise jinja2.TemplateSyntaxError(why, 1, template, str(path)) from None
 
 
 def environment() -> jinja2.Environment:

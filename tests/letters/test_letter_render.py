@@ -319,7 +319,7 @@ HOSTILE = st.text(max_size=300) | st.sampled_from(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(title=HOSTILE, abstract=HOSTILE, author=HOSTILE, words=HOSTILE, name=HOSTILE)
 def test_any_text_gives_a_whole_letter(title: str, abstract: str, author: str, words: str, name: str) -> None:
     pick = Pick(Paper(title, abstract, (author,)), 50, 1, 1, (Reason("phrase", words, (words,), 1.0),))

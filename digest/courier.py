@@ -122,8 +122,8 @@ def links_of(config: Config) -> Links | None:
 def check(config: Config) -> None:
     """Raise what would stop letters, before anything is written.
 
-    `FileInvalid` for templates, a secret, keys or a password that are not there; `TemplateInvalid` for a template that
-    cannot be rendered.
+    `FileInvalid` for templates, a secret, keys or a password that are not there; `TemplateInvalid` for a template
+    that cannot be rendered.
     """
     tried_composer_of(config)
     transport_of(config)

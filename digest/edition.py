@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from digest import clock
 from digest.config import Config
 from digest.errors import StoreLocked
-from digest.language import language
+from digest.language import language_of
 from digest.letters.mime import message_id
 from digest.letters.subject import count, subject
 from digest.letters.wording import grouped
@@ -229,7 +229,7 @@ class Press:
             return replace(letter, state=LetterState.FAILED, note=note)
         if not picks:
             return replace(letter, note=_why_empty(edition, want))
-        words = language(reader.language or self.config.letter.language)
+        words = language_of(reader.language, self.config.letter.language)
         line = subject(picks, edition.day, reader.profile, words)
         letter = replace(letter, picks=picks, also=edition.ranker.also(want, picks), subject=line)
         # A paper's place is the number that the reader sees.

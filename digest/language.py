@@ -64,6 +64,15 @@ def language(code: str) -> Language:
     return Language(known(code))
 
 
+@lru_cache
+def language_of(code: str, usual: str) -> Language:
+    """The language of a reader, `usual` for one who has named none or whose catalogue has gone."""
+    try:
+        return language(code or usual)
+    except ValueError:
+        return language(usual)
+
+
 def known(code: str) -> str:
     """The code as we write it, "de-AT" for "de_at", or a `ValueError` that names those with a catalogue."""
     try:

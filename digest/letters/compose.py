@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import escape
 
 from digest.config import LetterConfig
-from digest.language import Language, language
+from digest.language import Language, language_of
 from digest.letters import mime, qp, wording
 from digest.letters.links import Links
 from digest.letters.slots import Shell, Slot, Wrapped, mark_of
@@ -81,10 +81,10 @@ class Composer:
         return Rendered(own["subject"], own["preheader"], _read(html), _read(text))
 
     def _setter(self, letter: Letter) -> _Typesetter:
-        code = letter.subscriber.language or self._config.language
-        if code not in self._of:
-            self._of[code] = _Typesetter(self._config, self._templates, self._links, language(code))
-        return self._of[code]
+        words = language_of(letter.subscriber.language, self._config.language)
+        if words.code not in self._of:
+            self._of[words.code] = _Typesetter(self._config, self._templates, self._links, words)
+        return self._of[words.code]
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ CALLED: dict[type, str] = {
     views.LinkView: "link",
     views.SayView: "say",
 }
+SEEN_BY = {"also": "card"}  # a template that sees something of another name than its own
 # What may be done with what differs from reader to reader, besides printing it.
 _KEEPS = {"wrap", "safe", "e", "escape", "forceescape", "trim", "string", "default", "d"}
 _REFUSED = (nodes.Compare, nodes.BinExpr, nodes.UnaryExpr, nodes.Call, nodes.Getattr, nodes.Getitem)
@@ -109,7 +110,8 @@ class Source:
         self.path = path or name
         self._tree = environment.parse(source, name, path)
         environment.compile(source, name, path)  # finds filters that are not there
-        self._root = name.removeprefix("letter/").partition(".")[0]
+        part = name.removeprefix("letter/").partition(".")[0]
+        self._root = SEEN_BY.get(part, part)
         self._globals = set(environment.globals)
         self._types: dict[str, Any] = {self._root: next(view for view, one in CALLED.items() if one == self._root)}
         self._bind()

@@ -38,11 +38,13 @@ def sample_letters(config: LetterConfig) -> dict[str, Letter]:
     popular = [replace(one, reasons=(Reason("trending", "", (), one.score),), trending=0.9) for one in _PICKS[:2]]
     return {
         "a letter of a day": _letter(ada, _PICKS, config),
-        "a letter of a week": _letter(weekly, _PICKS, config),
+        "a letter of a week": replace(_letter(weekly, _PICKS[:3], config), also=_PICKS[3:]),
         "a letter to a reader without interests": _letter(newcomer, popular, config),
         "a letter of one paper": _letter(newcomer, popular[:1], config),
         "a test letter": _letter(replace(ada, cadence=""), _PICKS[:1], config),
-        "a letter with hostile words": _letter(_hostile_reader(weekly), _hostile_picks(), config),
+        "a letter with hostile words": replace(
+            _letter(_hostile_reader(weekly), _hostile_picks(), config), also=tuple(_hostile_picks()[:1])
+        ),
     }
 
 

@@ -16,7 +16,7 @@ import jinja2
 from markupsafe import Markup
 
 from digest.config import LetterConfig
-from digest.language import language
+from digest.language import language_of
 from digest.letters import mime, qp, wording
 from digest.letters.compose import Rendered
 from digest.letters.links import Links
@@ -35,7 +35,7 @@ def render(
     with_also: bool = True,
 ) -> Rendered:
     """What `Composer.render` says, where `shown` of the cards (by default all) have room, and `Letter.also` has."""
-    words = language(letter.subscriber.language or config.language)
+    words = language_of(letter.subscriber.language, config.language)
     files = templates.of(words)
     shown = len(letter.picks) if shown is None else shown
     own: dict[str, Any] = wording.letter_words(letter, config, words, links, shown)
@@ -66,7 +66,7 @@ def _cards(
     letter: Letter, files: jinja2.Environment, kind: str, config: LetterConfig, links: Links | None, shown: int
 ) -> tuple[Markup, int]:
     """The cards and headings, and the number of links in them."""
-    words = language(letter.subscriber.language or config.language)
+    words = language_of(letter.subscriber.language, config.language)
     found: list[str] = []
     number = linked = 0
     for heading, places in wording.grouped(letter, words):
@@ -97,7 +97,7 @@ def _cards(
 def _also(
     letter: Letter, files: jinja2.Environment, kind: str, config: LetterConfig, links: Links | None, linked: int
 ) -> tuple[Markup, int]:
-    words = language(letter.subscriber.language or config.language)
+    words = language_of(letter.subscriber.language, config.language)
     found = []
     for pick in letter.also:
         view = wording.card_view(pick, letter.slot, words, said=links is not None, grouped=False)

@@ -17,7 +17,7 @@ from digest.letters.wrap import WIDTH
 
 TEXT = (Path(__file__).parents[2] / "docs/templates.md").read_text("utf-8")
 ROW = re.compile(r"^\| `([a-z_.]+)` \| ([a-z` ]+) \| (own)? ?\|", re.MULTILINE)
-FINISHED = {"letter.cards", "card.whys"}
+FINISHED = {"letter.cards", "letter.also", "card.whys"}
 
 
 def spelt(name: str, kind: object) -> str:

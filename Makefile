@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST_WORKERS ?= 2
 
-.PHONY: demo test lint types unit bench bench-relevance bench-ranking ablation calibration pictures clean venv model
+.PHONY: demo test lint types unit bench bench-dkim bench-relevance bench-ranking ablation calibration screenshots messages clean venv model
 
 demo: venv ## run the main job on the shipped samples, in ./demo
 	$(BIN)/digest demo demo
@@ -21,8 +21,12 @@ types: venv
 	$(BIN)/mypy
 
 bench: venv ## side-by-side measurements, printed as ratios
-	$(BIN)/python -m benchmarks.letters $(if $(PAGES),--pages $(PAGES))
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt premailer
+	$(BIN)/python -m benchmarks.letters $(if $(PAGES),--pages $(PAGES)) $(if $(FLAT),--flat $(FLAT))
 	$(BIN)/python -m benchmarks.run $(if $(PAGES),--pages $(PAGES))
+
+bench-dkim: venv ## signing, beside dkimpy
+	$(BIN)/python -m benchmarks.signing $(if $(PAGES),--pages $(PAGES))
 
 bench-relevance: venv ## ranking quality for the readers in the folder READERS, and with the model SEMANTIC
 	$(BIN)/python -m benchmarks.relevance --readers $(or $(READERS),$(error name the readers' folder: READERS=…)) \
@@ -37,8 +41,19 @@ ablation: venv ## what each part of the ranking is worth
 calibration: venv ## what a score is worth to the readers in the folder READERS; draws docs/calibration.png
 	$(BIN)/python -m benchmarks.calibration --readers $(or $(READERS),$(error name the readers' folder: READERS=…))
 
-pictures: venv ## the README's pictures, and more to look at; needs Chromium
-	$(BIN)/python docs/pictures.py
+screenshots: venv ## the README's picture, and every kind of letter to look at; needs Chromium
+	$(BIN)/python docs/screenshots.py $(FOLDER)
+
+# Dates and the names of programs would change with every call and tell nothing.
+WORDS := digest/locale/digest.pot
+UNSTEADY := ^"(Project-Id-Version|POT-Creation-Date|PO-Revision-Date|Last-Translator|Language-Team|Report-Msgid-Bugs-To|Generated-By):
+messages: venv ## the fixed words of letters: digest.pot anew, and every catalogue brought in step with it
+	$(BIN)/pybabel --quiet extract -F pyproject.toml -k say -k count:1,2 -c Translators: --add-location=file \
+		--width=116 --header-comment='# The fixed words of letters.' -o $(WORDS) digest
+	$(BIN)/pybabel --quiet update -i $(WORDS) -d digest/locale -D digest --no-fuzzy-matching --width=116
+	for file in $(WORDS) digest/locale/*/LC_MESSAGES/digest.po; do \
+		sed -E -e '/$(UNSTEADY)/d' -e '1,/^msgid/{/^#, fuzzy$$/d;}' $$file >$$file.new && mv $$file.new $$file || exit 1; \
+	done
 
 venv: .venv/ready
 

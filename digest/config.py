@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from email_validator import EmailNotValidError, validate_email
@@ -15,6 +17,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, 
 
 from digest import tomlfile
 from digest.errors import ConfigMissing, FileInvalid, Problem
+from digest.language import known
+from digest.tokens import SECRET_BYTES
 
 FILE_NAME = "config.toml"
 
@@ -68,6 +72,25 @@ def check_address(address: str) -> str:
     return f"{local}@localhost" if on_this_machine else found.ascii_email or found.normalized
 
 
+def check_selector(selector: str) -> str:
+    """A DKIM selector, in lower case: labels as a host name has them; or a ValueError that says what is wrong."""
+    label = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+    if len(selector) > 100 or not re.fullmatch(rf"{label}(?:\.{label})*", selector.lower()):
+        raise ValueError(f"{selector!r} is not a selector — write letters, digits and hyphens, as in 'digest-2026'")
+    return selector.lower()
+
+
+def _domain(name: str) -> str:
+    """A domain name, normalised as that of an address is."""
+    try:
+        domain = check_address(f"x@{name}").partition("@")[2]
+    except ValueError:
+        domain = ""
+    if "." not in domain and domain != "localhost":
+        raise ValueError(f"{name!r} is not the domain of an address — write e.g. 'example.org'")
+    return domain
+
+
 def _one_line(text: str) -> str:
     if any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 for c in text):
         raise ValueError("control characters are not allowed here — write it on one line")
@@ -91,6 +114,7 @@ class LetterConfig(Section):
     from_address: Address = "digest@localhost.localdomain"
     contact: Annotated[str, AfterValidator(lambda a: a and check_address(a))] = ""  # "" is from_address
     postal_address: OneLine = ""
+    language: Annotated[str, AfterValidator(known)] = "en"  # of letters to those whose profile names none
     templates: str = ""  # a folder whose files replace the shipped templates of the same name
 
     @property
@@ -157,6 +181,46 @@ class DeliveryConfig(Section):
     smtp: SmtpConfig = SmtpConfig()
 
 
+def _base_url(url: str) -> str:
+    url = url.rstrip("/")
+    parts = urlsplit(url)
+    here = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    if url and not (parts.hostname and (parts.scheme == "https" or (here and parts.scheme == "http"))):
+        raise ValueError(f"{url!r} is no address of pages — write it as 'https://digest.example.org'")
+    if not re.fullmatch(r"[A-Za-z0-9:/._~\[\]-]*", url):
+        raise ValueError(f"{url!r} holds more than a host and a path — write it as 'https://digest.example.org'")
+    return url
+
+
+class WebConfig(Section):
+    """Our own pages, which letters link to."""
+
+    base_url: Annotated[str, AfterValidator(_base_url), Field(max_length=200)] = ""  # "": letters link to none
+    secret_file: str = "secret"  # noqa: S105 - a file's name; signs the links
+
+
+class DkimKey(Section):
+    selector: Annotated[str, AfterValidator(check_selector)]
+    file: Annotated[OneLine, Field(min_length=1)]  # the private key, PEM
+
+
+class DkimConfig(Section):
+    """Who signs the letters. Without a key nobody does."""
+
+    domain: Annotated[str, AfterValidator(lambda d: d and _domain(d))] = ""  # "" is that of from_address
+    keys: list[DkimKey] = Field(default_factory=list, max_length=4)  # each signs every letter
+
+    @model_validator(mode="after")
+    def _one_record_each(self) -> Self:
+        seen = set()
+        for place, key in enumerate(self.keys):
+            if key.selector in seen:
+                what = f"another key has the selector {key.selector!r} too — each needs one of its own"
+                raise tomlfile.slip("dkim", ("keys", place, "selector"), key.selector, what)
+            seen.add(key.selector)
+        return self
+
+
 class ServeConfig(Section):
     tick_seconds: int = Field(60, ge=1, le=3600)
 
@@ -167,8 +231,24 @@ class Config(Section):
     edition: EditionConfig = EditionConfig()
     ranking: RankingConfig = RankingConfig()
     delivery: DeliveryConfig = DeliveryConfig()
+    dkim: DkimConfig = DkimConfig()
     serve: ServeConfig = ServeConfig()
+    web: WebConfig = WebConfig()
     _home: Path = PrivateAttr(default_factory=Path)
+
+    @model_validator(mode="after")
+    def _aligned(self) -> Self:
+        signed, sender = self.dkim.domain, self.letter.domain
+        # What a receiver holds a signature against is the domain that the reader sees (DMARC).
+        if signed and not f".{sender}".endswith(f".{signed}"):
+            what = f"{signed!r} does not speak for {self.letter.from_address} — write {sender!r} or a parent of it"
+            raise tomlfile.slip("config", ("dkim", "domain"), signed, what)
+        return self
+
+    @property
+    def signing_domain(self) -> str:
+        """The domain whose DNS holds the DKIM records."""
+        return self.dkim.domain or self.letter.domain
 
     @property
     def home(self) -> Path:
@@ -228,3 +308,22 @@ def password(smtp: SmtpConfig, home: Path) -> str:
     except OSError as error:
         what, remedy = f"cannot read {path}: {error.strerror or error}", "name a file that this user may read"
     raise FileInvalid([Problem(str(home / FILE_NAME), None, key, what, remedy)])
+
+
+def secrets(web: WebConfig, home: Path) -> list[bytes]:
+    """What links are signed with, the newest first. Raises `FileInvalid` for a file that holds no secret."""
+    path = home / Path(web.secret_file).expanduser()
+    try:
+        lines = path.read_text("ascii").split()
+        found = [bytes.fromhex(line) for line in lines]
+        if not found or not all(SECRET_BYTES <= len(one) <= 2 * SECRET_BYTES for one in found):
+            raise ValueError
+        return found
+    except FileNotFoundError:
+        what = f"there is no {path} to sign links with"
+    except ValueError:
+        what = f"{path} is not a list of secrets, each {2 * SECRET_BYTES} hexadecimal digits"
+    except OSError as error:
+        what = f"cannot read {path}: {error.strerror or error}"
+    remedy = "`digest secret new` makes one; copy it to every machine that sends"
+    raise FileInvalid([Problem(str(home / FILE_NAME), None, "web.secret_file", what, remedy)])

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import traceback
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -34,12 +34,17 @@ from digest.errors import (
     StoreError,
     TemplateInvalid,
 )
-from digest.letters.letter import TEMPLATES, Rendered, environment, render
-from digest.letters.mime import assemble
+from digest.letters.check import first_fault
+from digest.letters.compose import Composer, Rendered
+from digest.letters.faults import of_error
+from digest.letters.links import Links
 from digest.letters.subject import count
+from digest.letters.templates import NAMES, Templates
 from digest.model import Letter, LetterState, Outcome
+from digest.signing import signers_of
 from digest.store import letters
 from digest.store.opening import Store
+from digest.tokens import Keys
 
 RECORD_TRIES = 6  # the store waits by itself each time; what was sent must be written down
 
@@ -74,53 +79,86 @@ def transport_of(config: Config) -> Transport:
     return Smtp(smtp, password, None, home=config.home)
 
 
-def templates_of(config: Config) -> jinja2.Environment:
+def templates_of(config: Config) -> Templates:
     """The letter's templates, the operator's own first. Raises `FileInvalid` for a folder that replaces none."""
     if not config.letter.templates:
-        return environment()
+        return Templates()
     folder = config.path(config.letter.templates)
     try:
         if not folder.is_dir():
             what = f"no such folder: {folder}"
-        elif any((folder / name).is_file() for name in TEMPLATES):
-            return environment(folder)
+        elif any((folder / name).is_file() for name in NAMES):
+            return Templates(folder)
         else:
             what = f"the folder {folder} replaces no template"
     except OSError as error:
         what = f"cannot look into {folder}: {error.strerror or error}"
-    remedy = f'put a file into it that is named {" or ".join(TEMPLATES)}, or set it to "" for the shipped letter'
+    remedy = f'put a file into it that is named {" or ".join(NAMES[:3])} …, or set it to "" for the shipped letter'
     raise FileInvalid([Problem(str(config.home / FILE_NAME), None, "letter.templates", what, remedy)])
 
 
+def composer_of(config: Config, *, sign: bool = True) -> Composer:
+    """What writes the letters of this configuration, and signs them where it names keys. Raises `FileInvalid` for
+    templates, keys or a secret that are not there, `NotMailable` for an address of our own that is none."""
+    signers = signers_of(config) if sign else []
+    return Composer(config.letter, templates_of(config), links_of(config), signers)
+
+
+def tried_composer_of(config: Config) -> Composer:
+    """`composer_of`, tried on samples: raises `TemplateInvalid` for a template that cannot be rendered, too."""
+    composer = composer_of(config)
+    if config.letter.templates and (place := first_fault(templates_of(config), config.letter, links_of(config))):
+        raise TemplateInvalid(path=place, detail=place.what)
+    return composer
+
+
+def links_of(config: Config) -> Links | None:
+    """The links to our own pages; None without `web.base_url`."""
+    if not config.web.base_url:
+        return None
+    return Links(config.web.base_url, Keys(configuration.secrets(config.web, config.home)))
+
+
 def check(config: Config) -> None:
-    """Raise the `FileInvalid` that would stop every letter, before anything is written: templates, password."""
-    templates_of(config)
+    """Raise what would stop letters, before anything is written.
+
+    `FileInvalid` for templates, a secret, keys or a password that are not there; `TemplateInvalid` for a template
+    that cannot be rendered.
+    """
+    tried_composer_of(config)
     transport_of(config)
 
 
-def render_letter(letter: Letter, config: Config, templates: jinja2.Environment | None = None) -> Rendered:
+def render_letter(letter: Letter, config: Config, composer: Composer | None = None) -> Rendered:
     """What the letter says. Raises `TemplateInvalid` where an operator's template is wrong."""
-    templates = templates or templates_of(config)
-    try:
-        return render(letter, config.letter, templates)
-    except jinja2.TemplateError as error:
-        raise _template_fault(error) from error
-    except Exception as error:
-        # `{{ letter.more + "x" }}` is a fault of the template, too, where it is not one of ours.
-        if config.letter.templates:
-            raise _template_fault(error) from error
-        raise
+    with _faults_of_templates(config):
+        return (composer or composer_of(config, sign=False)).render(letter)
 
 
-def compose(letter: Letter, config: Config, templates: jinja2.Environment) -> Parcel:
+def compose(letter: Letter, config: Config, composer: Composer) -> Parcel:
     """A letter, ready to go. Raises `NotMailable` for this letter alone, `TemplateInvalid` for any."""
-    rendered = render_letter(letter, config, templates)
-    return Parcel(
-        sender=config.letter.from_address,
-        recipient=letter.subscriber.address,
-        message_id=letter.message_id,
-        message=assemble(rendered, letter, config.letter),
-    )
+    with _faults_of_templates(config):
+        return Parcel(
+            sender=config.letter.from_address,
+            recipient=letter.subscriber.address,
+            message_id=letter.message_id,
+            message=composer.mail(letter),
+        )
+
+
+@contextmanager
+def _faults_of_templates(config: Config) -> Iterator[None]:
+    try:
+        yield
+    except NotMailable:
+        raise
+    except Exception as error:
+        # `{{ letter.language + 1 }}` is a fault of the template, too, where it is not one of ours.
+        ours = not config.letter.templates and not isinstance(error, jinja2.TemplateError)
+        place = None if ours else of_error(error)
+        if place is None:
+            raise
+        raise TemplateInvalid(path=place, detail=place.what) from error
 
 
 def deliver(
@@ -146,7 +184,7 @@ def deliver(
     if not abandoned and (waiting is None or waiting > now()):
         return round_.done  # a relay that is down need not be asked when there is nothing to say
     try:
-        asyncio.run(round_.go(transport or transport_of(config), templates_of(config)))
+        asyncio.run(round_.go(transport or transport_of(config), composer_of(config)))
     except (RelayUnusable, TemplateInvalid) as error:
         round_.done.stopped = error
     return round_.done
@@ -166,7 +204,7 @@ class _Round:
         self.progress = progress
         self.done = Delivered()
 
-    async def go(self, transport: Transport, templates: jinja2.Environment) -> None:
+    async def go(self, transport: Transport, composer: Composer) -> None:
         await transport.open()
         try:
             await self._settle(transport)
@@ -179,7 +217,7 @@ class _Round:
                     chunk = letters.by_ids(connection, claimed)
                 if not chunk:
                     return
-                await self._send(transport, templates, lease, chunk)
+                await self._send(transport, composer, lease, chunk)
                 self.progress(len(chunk))
         finally:
             await transport.close()
@@ -203,16 +241,14 @@ class _Round:
                     if outcome.state is LetterState.UNCERTAIN:
                         self.done.troubles.append((letters.by_ids(connection, [letter_id])[0], outcome))
 
-    async def _send(
-        self, transport: Transport, templates: jinja2.Environment, lease: str, chunk: Sequence[Letter]
-    ) -> None:
+    async def _send(self, transport: Transport, composer: Composer, lease: str, chunk: Sequence[Letter]) -> None:
         outcomes: dict[int, Outcome] = {}
         untouched: list[int] = []
         stopped: DigestError | None = None
         parcels: dict[int, Parcel] = {}
         for letter in chunk:
             try:
-                parcels[letter.id] = compose(letter, self.config, templates)
+                parcels[letter.id] = compose(letter, self.config, composer)
             except TemplateInvalid as error:
                 untouched, stopped, parcels = [one.id for one in chunk if one.id not in outcomes], error, {}
                 break
@@ -263,13 +299,3 @@ class _Round:
                 time.sleep(1)
         if recorded < len(outcomes):
             log.warning("%d letters were taken over by another courier meanwhile", len(outcomes) - recorded)
-
-
-def _template_fault(error: Exception) -> TemplateInvalid:
-    """Name the template and the line; jinja2 gives the frames of a traceback the template's own."""
-    detail = getattr(error, "message", None) or f"{type(error).__name__}: {error}"
-    if isinstance(error, jinja2.TemplateSyntaxError):
-        return TemplateInvalid(path=f"{error.filename or error.name}:{error.lineno}", detail=detail)
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.endswith((".html", ".txt"))]
-    place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "a template of yours"
-    return TemplateInvalid(path=place, detail=detail)

@@ -6,7 +6,7 @@ A preview is the same choice, made in memory and written nowhere.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -17,8 +17,10 @@ from sqlalchemy.exc import IntegrityError
 from digest import clock
 from digest.config import Config
 from digest.errors import StoreLocked
+from digest.language import language_of
 from digest.letters.mime import message_id
 from digest.letters.subject import count, subject
+from digest.letters.wording import grouped
 from digest.model import Letter, LetterState, Pick, Subscriber, SubscriberState, Verdict
 from digest.pool import Edition, Pool
 from digest.ranking.ranker import Reader
@@ -29,6 +31,7 @@ from digest.store.sql import batched
 SHARD = 500  # subscribers chosen for and written in one transaction
 KEEP_FOR = timedelta(hours=24)  # a digest that is older than this is worse than none
 Due = tuple[Subscriber, date]
+_MAY_LEAVE = (LetterState.READY, LetterState.DEFERRED)
 
 log = logging.getLogger(__name__)
 
@@ -115,6 +118,43 @@ class Press:
                 return self.anew(connection, edition, [reader], now).get(stored[0].id, stored[0])
             return self.compose(connection, edition, [reader], now)[0]
 
+    def next_slot(self, reader: Subscriber, now: datetime) -> date:
+        """The slot of the letter to be sent next: today's while it may still leave, else the one after."""
+        slot = _coming_slot(reader, now)
+        with self.store.read() as connection:
+            written = letters.existing(connection, [(reader.id, slot)])
+        if written and self.preview(reader, slot, now).state not in _MAY_LEAVE:
+            return clock.next_slot(reader.cadence, slot)
+        return slot
+
+    def previews(self, readers: Iterable[Subscriber], now: datetime, day: date | None = None) -> Iterator[Letter]:
+        """`preview` of the next letter of each reader, or of `day`'s, a shard at a time in the order of slots.
+
+        One whose letter cannot be chosen has a failed letter that says why; one whose time zone this machine does
+        not know is left out.
+        """
+        due = _each(readers, lambda reader: day or _coming_slot(reader, now))
+        past: list[Due] = []
+        for again in (False, True):
+            for slot, some in by_slot(past if again else due).items():
+                edition = self.open(slot)
+                for shard in batched(some, SHARD):
+                    for reader, letter in zip(shard, self._standing(edition, shard, now), strict=True):
+                        if day or again or not letter.id or letter.state in _MAY_LEAVE:
+                            yield letter
+                        else:
+                            past.append((reader, clock.next_slot(reader.cadence, slot)))
+
+    def _standing(self, edition: Edition, readers: Sequence[Subscriber], now: datetime) -> list[Letter]:
+        """The letters of the edition's day as a run by hand leaves them."""
+        with self.store.read() as connection:
+            ids = letters.existing(connection, [(one.id, edition.day) for one in readers]).values()
+            stored = {one.subscriber.id: one for one in letters.by_ids(connection, list(ids))}
+            anew = self.anew(connection, edition, [one for one in readers if one.id in stored], now)
+            new = iter(self.compose(connection, edition, [one for one in readers if one.id not in stored], now))
+        there = {number: anew.get(one.id, one) for number, one in stored.items()}
+        return [there[one.id] if one.id in there else next(new) for one in readers]
+
     def explain(self, reader: Subscriber, slot: date) -> list[Verdict]:
         """What becomes of every candidate of this slot; the slot's own letter does not count as memory."""
         edition = self.open(slot)
@@ -189,8 +229,12 @@ class Press:
             return replace(letter, state=LetterState.FAILED, note=note)
         if not picks:
             return replace(letter, note=_why_empty(edition, want))
-        line = subject(picks, edition.day, reader.profile)
-        return replace(letter, picks=picks, state=LetterState.READY, subject=line)
+        words = language_of(reader.language, self.config.letter.language)
+        line = subject(picks, edition.day, reader.profile, words)
+        letter = replace(letter, picks=picks, also=edition.ranker.also(want, picks), subject=line)
+        # A paper's place is the number that the reader sees.
+        places = [place for _, group in grouped(letter, words) for place in group]
+        return replace(letter, picks=tuple(picks[place] for place in places), state=LetterState.READY)
 
 
 def due_by_hand(everyone: Iterable[Subscriber], now: datetime, day: date | None = None) -> list[Due]:
@@ -202,6 +246,11 @@ def due_by_hand(everyone: Iterable[Subscriber], now: datetime, day: date | None 
 def due_now(everyone: Iterable[Subscriber], now: datetime) -> list[Due]:
     """The slots that subscribers whose hour has come are owed: each the latest, never a backlog."""
     return _each(everyone, lambda one: clock.due_slot(one.cadence, one.hour, one.time_zone, now))
+
+
+def _coming_slot(reader: Subscriber, now: datetime) -> date:
+    today = clock.local_day(now, reader.time_zone)
+    return today if clock.is_slot(reader.cadence, today) else clock.next_slot(reader.cadence, today)
 
 
 def _slot_by_hand(reader: Subscriber, now: datetime, day: date | None) -> date | None:

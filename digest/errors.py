@@ -33,6 +33,10 @@ class TooFewReaders(DigestError):
     by a like or a phrase and went on to like a paper that is to be ranked. Found: {found}"""
 
 
+class PortTaken(DigestError):
+    """port {port} of this machine cannot be used: {detail}. Name another with --port; 0 is any that is free."""
+
+
 # ---- files the user wrote
 
 
@@ -166,7 +170,8 @@ class NotMailable(DeliveryError):
 
 
 class TemplateInvalid(UserFileError):
-    """{path}: {detail}. Mend the template, or set `letter.templates` to "". No letter was lost; they wait."""
+    """{path}: {detail}. `digest templates check` says all that is wrong; or set `letter.templates` to "". No letter
+    was lost; they wait."""
 
 
 # ---- names

@@ -152,6 +152,7 @@ class Profile:
     floor: float = 10.0  # 0–100: a paper below it is not sent
     trending: float = 0.2  # 0–1: 0 is relevance alone, 1 is popularity alone
     variety: float = 0.3  # 0–1: 0 is score alone, 1 avoids what resembles an earlier pick
+    also_trending: int = 0  # per letter, at most: papers below the picks that are popular outside the profile
 
     @property
     def is_empty(self) -> bool:
@@ -173,6 +174,8 @@ class Subscriber:
     state: SubscriberState = SubscriberState.ACTIVE
     state_reason: str = ""
     next_due_at: datetime | None = None
+    language: str = ""  # of the letter: "de", "en-US"; empty is the installation's
+    secret: str = ""  # random; signed into the links of this subscriber's letters
     id: int = 0
 
 
@@ -198,6 +201,7 @@ class Pick:
     trending: float  # 0–1
     reasons: tuple[Reason, ...] = ()
     listed: date | None = None  # the last day it was listed
+    votes: int | None = None  # the most it had; None is unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +211,7 @@ class Letter:
     subscriber: Subscriber
     slot: date
     picks: tuple[Pick, ...]
+    also: tuple[Pick, ...] = ()  # popular outside the profile; as picks they are remembered, without reasons
     state: LetterState = LetterState.READY
     subject: str = ""
     message_id: str = ""  # with its angle brackets; the same for a resend

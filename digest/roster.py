@@ -271,6 +271,7 @@ def differences(before: Subscriber | None, after: Subscriber) -> tuple[Differenc
         Difference("time_zone", old.time_zone, after.time_zone),
         Difference("cadence", old.cadence, after.cadence),
         Difference("hour", str(old.hour), str(after.hour)),
+        Difference("language", old.language, after.language),
         *_profile_differences(old.profile, after.profile),
     ]
     changed = [one for one in found if one.before != one.after]
@@ -286,7 +287,12 @@ def differs(stored: Subscriber, file: Subscriber) -> bool:
 def merged(stored: Subscriber, file: Subscriber) -> Subscriber:
     """The stored subscriber with what the file says; its state and its next letter stay its own."""
     return replace(
-        file, id=stored.id, state=stored.state, state_reason=stored.state_reason, next_due_at=stored.next_due_at
+        file,
+        id=stored.id,
+        state=stored.state,
+        state_reason=stored.state_reason,
+        next_due_at=stored.next_due_at,
+        secret=stored.secret,
     )
 
 
@@ -400,7 +406,7 @@ def _profile_differences(old: Profile, new: Profile) -> list[Difference]:
             found.append(
                 Difference(name, _quoted(text) if text in before else "", _quoted(text) if text in after else "")
             )
-    for name in ("papers", "floor", "trending", "variety"):
+    for name in ("papers", "floor", "trending", "variety", "also_trending"):
         found.append(Difference(name, _number(getattr(old, name)), _number(getattr(new, name))))
     if old != new and all(one.before == one.after for one in found):
         # The order breaks ties, so it is taken over as well.

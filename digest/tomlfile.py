@@ -64,6 +64,14 @@ def too_large(name: str, size: int) -> Problem:
     return Problem(name, None, "", what, "is it the right file?")
 
 
+def slip(title: str, place: tuple[int | str, ...], value: object, what: str) -> ValidationError:
+    """An error at one key or item below the model that raises it, so that the message names its line."""
+    error = ValueError(what)
+    return ValidationError.from_exception_data(
+        title, [{"type": "value_error", "loc": place, "input": value, "ctx": {"error": error}}]
+    )
+
+
 def line_of(text: str, path: Path) -> int | None:
     """The line on which the key or item at `path` stands, else what holds it; None where the file has neither.
 
@@ -293,7 +301,10 @@ def _explain(name: str, places: _Places, model: type[BaseModel], tree: Any, deta
     elif kind in ("model_type", "dict_type", "model_attributes_type"):
         known = _keys_at(model, path)
         if path and isinstance(path[-1], int):
-            what, remedy = f"must be text in quotes or a table, {found}", f"write {{ {known[0]} = … }}"
+            fields = _model_at(model, path).model_fields
+            needed = ", ".join(f"{key} = …" for key in known if fields[key].is_required())
+            kinds = "a table" if isinstance(node, str) else "text in quotes or a table"
+            what, remedy = f"must be {kinds}, {found}", f"write {{ {needed} }}"
         else:
             what, remedy = f"must be a section, {found}", f"write [{_dotted(path)}] and its keys below it"
     else:

@@ -16,10 +16,14 @@ def register() -> None:
     from digest.cli import libraries  # noqa: F401  isort: skip
     from digest.cli import suggestions  # noqa: F401  isort: skip
     from digest.cli import preview  # noqa: F401  isort: skip
+    from digest.cli import lint  # noqa: F401  isort: skip
     from digest.cli import verdicts  # noqa: F401  isort: skip
     from digest.cli import run  # noqa: F401  isort: skip
     from digest.cli import ask  # noqa: F401  isort: skip
     from digest.cli import mail  # noqa: F401  isort: skip
+    from digest.cli import dkim  # noqa: F401  isort: skip
+    from digest.cli import templates  # noqa: F401  isort: skip
+    from digest.cli import secret  # noqa: F401  isort: skip
     from digest.cli import serve  # noqa: F401  isort: skip
     from digest.cli import evaluate  # noqa: F401  isort: skip
     from digest.cli import demo  # noqa: F401  isort: skip

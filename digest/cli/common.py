@@ -27,8 +27,8 @@ from rich.text import Text
 from digest import __version__, config, tomlfile
 from digest.config import Config
 from digest.errors import CannotWrite, DigestError, FileInvalid, Problem, UnknownSubscriber
-from digest.letters.subject import main_reason
-from digest.model import Letter, Reason, Subscriber
+from digest.letters.subject import main_reason, shorten
+from digest.model import Letter, Pick, Reason, Subscriber
 from digest.store import subscribers
 from digest.store.opening import Store, open_store
 
@@ -49,6 +49,7 @@ err = Console(highlight=False, markup=False, emoji=False, soft_wrap=True, stderr
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
 NO_SUBSCRIBERS = "`digest profiles apply` takes them from the profile files"
+WORTH_TELLING = 0.5  # points of the score
 _home, _home_said = Path(), False
 
 
@@ -267,6 +268,12 @@ def words_of(reason: Reason) -> str:
         "saved": f"like “{reason.text}”",
     }
     return told.get(reason.kind, f"“{reason.text}”")
+
+
+def what_paid(pick: Pick, longest: int) -> str:
+    """The interests that paid for a pick, with their points; each in at most so many characters."""
+    paid = [r for r in sorted(pick.reasons, key=lambda r: -r.share) if r.share >= WORTH_TELLING]
+    return " · ".join(f"{shorten(words_of(r), longest)} {r.share:.1f}" for r in paid)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import typer
 from digest import clock
 from digest.cli.common import Json, app, load_config, local, note, opened, row, say, say_json, show, table
 from digest.config import Config, check_address
-from digest.courier import compose, templates_of, transport_of
+from digest.courier import compose, composer_of, transport_of
 from digest.delivery.replies import explain
 from digest.delivery.transport import Transport
 from digest.errors import NotUncertain, RelayUnusable
@@ -42,11 +42,13 @@ def test_mail(address: Annotated[str, typer.Argument(help="Where to send it.", m
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="ADDRESS") from None
     letter = _specimen(config, recipient)
-    parcel = compose(letter, config, templates_of(config))
+    composer = composer_of(config)
+    parcel = compose(letter, config, composer)
     transport = transport_of(config)
     how = config.delivery
     via = f"{how.smtp.host}:{how.smtp.port}" if how.kind == "smtp" else f"the Maildir {how.maildir}"
-    note(f"sending to {recipient} through {via}")
+    signed = "".join(f", signed by {one.record_name}" for one in composer.signers)
+    note(f"sending to {recipient} through {via}{signed}")
 
     async def send(transport: Transport) -> Outcome | RelayUnusable:
         try:

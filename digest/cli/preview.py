@@ -6,14 +6,16 @@ import tempfile
 import webbrowser
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from digest import clock, roster
+from digest import clock
+from digest.cli import live, readers
 from digest.cli.common import (
+    NO_SUBSCRIBERS,
     Day,
     Json,
     app,
@@ -21,35 +23,36 @@ from digest.cli.common import (
     complain,
     here,
     hinted,
+    home,
     load_config,
     narrow,
     note,
     opened,
+    progress,
     row,
     say,
     say_json,
     show,
     table,
-    unknown,
-    words_of,
+    what_paid,
 )
-from digest.config import Config
+from digest.cli.site import write_site
+from digest.config import FILE_NAME
 from digest.courier import render_letter
 from digest.edition import Press
 from digest.errors import UserFileError
-from digest.letters.letter import Rendered
-from digest.letters.subject import shorten
-from digest.model import Letter, LetterState, Subscriber, Verdict
-from digest.store import letters, subscribers
-from digest.store.opening import Store
-
-WORTH_TELLING = 0.5  # points of the score
+from digest.letters.compose import Rendered
+from digest.letters.subject import count
+from digest.model import Letter, Verdict
 
 
 @app.command(epilog="Example: digest preview alice --explain")
 def preview(
-    name: Annotated[str, typer.Argument(help="The subscriber: handle or address.", metavar="NAME")],
+    name: Annotated[
+        str | None, typer.Argument(help="The subscriber: handle or address.", metavar="NAME", show_default=False)
+    ] = None,
     day: Day = None,
+    all_: Annotated[bool, typer.Option("--all", help="Everyone's next letter, as pages with an index.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write the files into this folder.", metavar="DIR")] = None,
     text: Annotated[bool, typer.Option("--text", help="Print the text part.")] = False,
     explain: Annotated[
@@ -59,6 +62,12 @@ def preview(
         int,
         typer.Option(help="With --explain: so many candidates, the best first.", min=1, max=100_000, metavar="N"),
     ] = 30,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Show it in the browser, with every change of the files behind it.")
+    ] = False,
+    port: Annotated[
+        int, typer.Option(help="With --serve: at this port; 0 is any that is free.", min=0, max=65535, metavar="N")
+    ] = 8025,
     open_: Annotated[bool, typer.Option("--open", help="Open the letter in the browser.")] = False,
     draft: Annotated[bool, typer.Option("--draft", help="Use the profile file as it is, applied or not.")] = False,
     json: Json = False,
@@ -69,12 +78,29 @@ def preview(
     A letter that is already written is shown as it stands, unless it is empty. Without --text, --explain or --json
     the letter is written to files: into --out, by default ./preview.
     """
+    if all_ or name is None:
+        if name is not None or not all_:
+            raise typer.BadParameter("name one subscriber, or say --all", param_hint="NAME")
+        if text or explain or serve:
+            raise typer.BadParameter("--all writes files; --text, --explain and --serve are for one subscriber")
+        _everyone(out, day, draft, open_, json)
+        return
+    if serve:
+        if text or explain or out or json:
+            raise typer.BadParameter("--serve shows all of it as pages; leave the other options out")
+        if not (home() / FILE_NAME).exists():
+            load_config()  # says what to do; what is wrong in the file is shown as a page
+        live.serve(home(), name, day, port, open_=open_)
+        return
     config = load_config()
     now = clock.now()
     with opened(config, create=False) as store:
-        reader = _reader(config, store, name, draft)
+        found = readers.find(config, store, name, draft)
+        reader = found.reader
+        for one in found.notes:
+            note(one)
         press = Press(store, config)
-        slot = day or _next_slot(press, reader, now)
+        slot = day or press.next_slot(reader, now)
         letter = press.preview(reader, slot, now)
         verdicts = press.explain(reader, slot) if explain or json else []
         newest = None if letter.candidates else press.open(slot).newest
@@ -104,45 +130,27 @@ def preview(
             note("no browser was found; open the file by hand")
 
 
-def _reader(config: Config, store: Store, name: str, draft: bool) -> Subscriber:
-    """The subscriber as applied, else as the file has it; a note where the two differ."""
-    with store.read() as connection:
-        stored = subscribers.find(connection, name)
-        everyone = subscribers.everyone(connection)
-    reading = roster.read(config.path(config.edition.profiles))
-    handle = stored.handle if stored else name
-    mine = next(
-        (one for one in reading.subscribers if name in (one.handle, one.address) or one.handle == handle), None
-    )
-    path = f"{config.edition.profiles}/{handle}.toml"
-    if draft or not stored:
-        for problem in reading.problems:
-            if mine is None and handle in reading.refused:
-                complain(problem)
-        if mine is None:
-            if stored:
-                raise UserFileError(path=path, detail="there is no valid profile file of this name to preview")
-            raise unknown(name, [one.handle for one in (*everyone, *reading.subscribers)])
-        if not stored:
-            note(f"{path} is not applied yet; `digest profiles apply` takes it over")
-            return mine
-        return roster.merged(stored, mine)
-    if mine and roster.differs(stored, mine):
-        note(f"{path} has changes that are not applied; --draft shows the letter with them")
-    if stored.state.value != "active":
-        note(f"{stored.handle} is {stored.state.value} and gets no letters ({stored.state_reason})")
-    return stored
-
-
-def _next_slot(press: Press, reader: Subscriber, now: datetime) -> date:
-    """The slot of the letter to be sent next: today's while it may still leave, else the one after."""
-    today = clock.local_day(now, reader.time_zone)
-    slot = today if clock.is_slot(reader.cadence, today) else clock.next_slot(reader.cadence, today)
-    with press.store.read() as connection:
-        written = letters.existing(connection, [(reader.id, slot)])
-    if written and press.preview(reader, slot, now).state not in (LetterState.READY, LetterState.DEFERRED):
-        return clock.next_slot(reader.cadence, slot)
-    return slot
+def _everyone(out: Path | None, day: date | None, draft: bool, open_: bool, json: bool) -> None:
+    config = load_config()
+    folder = out or config.home / "preview"
+    with opened(config, create=False) as store:
+        found = readers.everyone(config, store, draft)
+        with progress(("letters", len(found.readers))) as [step]:
+            rows = write_site(folder, Press(store, config), found.readers, found.problems, clock.now(), day, step)
+    wrong = [one for one in rows if one.wrong]
+    if json:
+        say_json([asdict(one) for one in rows])
+    else:
+        for one in wrong[:30]:
+            complain(UserFileError(path=one.handle, detail=one.why))
+        written = sum(bool(one.page) for one in rows)
+        say(f"wrote {here(folder / 'index.html')}: {count(written, 'letter')} for {count(len(rows), 'reader')}")
+        if not rows:
+            note(f"there are no subscribers; {NO_SUBSCRIBERS}")
+    if open_ and not webbrowser.open((folder / "index.html").resolve().as_uri()):
+        note("no browser was found; open the file by hand")
+    if wrong:
+        raise typer.Exit(1)
 
 
 def _write(folder: Path, stem: str, rendered: Rendered) -> Path:
@@ -165,8 +173,7 @@ def _show_verdicts(verdicts: Sequence[Verdict], limit: int) -> None:
     made = table(*columns, right=numbers, wide={told: 3, "in or out": 1} if narrow() else {told: 1})
     for one in shown:
         pick = one.pick
-        paid = [r for r in sorted(pick.reasons, key=lambda r: -r.share) if r.share >= WORTH_TELLING]
-        words = " · ".join(f"{shorten(words_of(r), 44)} {r.share:.1f}" for r in paid)
+        words = what_paid(pick, 44)
         parts = (f"{pick.relevance:.2f}", f"{pick.trending:.2f}", f"{one.redundancy:.2f}", pick.listed or "")
         row(
             made,

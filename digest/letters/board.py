@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from digest.letters.letter import Rendered, environment
-from digest.letters.subject import count, long_day
+from digest.letters.compose import Rendered
+from digest.letters.subject import ENGLISH, count
+from digest.letters.templates import environment
 from digest.model import Letter
 
 
@@ -40,7 +41,7 @@ def board(title: str, letters: Sequence[tuple[Letter, Rendered, str]], lead: str
         exhibit = Exhibit(
             reader=reader.name or reader.address,
             address=reader.address,
-            day=long_day(letter.slot),
+            day=ENGLISH.long_day(letter.slot),
             subject=rendered.subject,
             papers=count(len(letter.picks), "paper"),
             html=rendered.html,

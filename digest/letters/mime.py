@@ -10,32 +10,35 @@ and ids that do not look exactly as they should are refused, never mended.
 from __future__ import annotations
 
 import re
-from base64 import b64encode, encodebytes
-from binascii import b2a_qp
-from collections.abc import Callable, Sequence
-from datetime import UTC, date
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, date, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from hashlib import sha256
 
 from digest.config import LetterConfig
 from digest.errors import NotMailable
-from digest.letters.letter import Rendered, mailto
+from digest.letters.links import mailto, quoted
 from digest.model import Letter, Subscriber
 
 LINE = 76  # RFC 2047: the limit of a line that holds an encoded word; well under the 78 of RFC 5322
 WORD = 75  # RFC 2047: the limit of an encoded word, its delimiters included
 NAME_LIMIT = 200  # characters of a display name
+SENDER_LIMIT = 15  # characters of the sender in a Feedback-ID, as Gmail takes them
+BOUNDARY = "=_digest_letter"  # "=_" occurs in no quoted-printable text, so one will do for all
+
+_PART = "--{}\r\nContent-Type: text/{}; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+_TEXT = _PART.format(BOUNDARY, "plain").encode("ascii")
+_HTML = f"\r\n{_PART.format(BOUNDARY, 'html')}".encode("ascii")
+_END = f"\r\n--{BOUNDARY}--\r\n".encode("ascii")
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_BODY_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-_NEWLINE = re.compile("\r\n?")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _MESSAGE_ID = re.compile(r"<[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+>")
-# b2a_qp encodes a blank at the end of a line after it has counted the line, which may then be over the limit of 76.
-_LONG_QP = re.compile(rb"^(.{74,75})(=20|=09)$", re.MULTILINE)
 # Inside an encoded word of a display name these stand for themselves; everything else is hex (RFC 2047, 5 (3)).
 _Q_PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
 
@@ -51,57 +54,71 @@ def message_id(reader: Subscriber, slot: date, sender: str) -> str:
     return f"<{sha256(seed.encode('utf-8', 'surrogatepass')).hexdigest()[:40]}@{domain}>"
 
 
-def assemble(rendered: Rendered, letter: Letter, config: LetterConfig) -> bytes:
-    """The mail. Raises `NotMailable` for an address or Message-ID that could break out of its header."""
+def written_at(letter: Letter) -> datetime:
     if letter.created_at is None:
         raise ValueError("a letter without a time of writing has no Date")
-    sender = _checked("address", config.from_address, _ADDRESS)
-    recipient = _checked("address", letter.subscriber.address, _ADDRESS)
-    reply_to = _checked("address", config.reply_to, _ADDRESS)
-    identity = _checked("Message-ID", letter.message_id, _MESSAGE_ID)
+    return letter.created_at
 
-    parts = [("text/plain", _body(rendered.text)), ("text/html", _body(rendered.html))]
-    boundary = _boundary(identity, [body for _, (_, body) in parts])
-    lines = [
-        _mailbox("From", config.name, sender),
-        _mailbox("To", letter.subscriber.name, recipient),
-        *([f"Reply-To: {reply_to}"] if config.contact else []),
-        _fold("Subject", _unstructured("Subject", rendered.subject)),
-        f"Date: {format_datetime(letter.created_at.astimezone(UTC))}",
-        f"Message-ID: {identity}",
-        _fold("List-Id", [*_phrase("List-Id", config.name), f"<{_slug(config.name)}.{config.domain}>"]),
-        # Never folded, never encoded: clients look for the URL in the raw line.
-        f"List-Unsubscribe: <{mailto(reply_to, 'unsubscribe')}>",
-        # The list headers tell newer mail servers not to answer "I am on holiday"; older ones look for this.
-        "Precedence: bulk",
-        "MIME-Version: 1.0",
-        f'Content-Type: multipart/alternative;\r\n boundary="{boundary}"',
-        "",
-    ]
-    for kind, (encoding, body) in parts:
-        lines += [
-            f"--{boundary}",
-            f"Content-Type: {kind}; charset=utf-8",
-            f"Content-Transfer-Encoding: {encoding}",
-            "",
-            body,
-        ]
-    lines += [f"--{boundary}--", ""]
-    return "\r\n".join(lines).encode("ascii")
+
+class Head:
+    """The headers of letters, of which most are the same for all."""
+
+    def __init__(self, config: LetterConfig) -> None:
+        """Raises `NotMailable` for an address of our own that could break out of its header."""
+        sender = _checked("address", config.from_address, _ADDRESS)
+        self._reply_to = _checked("address", config.reply_to, _ADDRESS)
+        self._list = _slug(config.name)
+        self._stop = f"<{mailto(self._reply_to, 'unsubscribe ')}"
+        self._sender = self._list[:SENDER_LIMIT].strip("-")
+        self._from = _mailbox("From", config.name, sender)
+        self._same = "\r\n".join(
+            [
+                *([f"Reply-To: {self._reply_to}"] if config.contact else []),
+                _fold("List-Id", [*_phrase("List-Id", config.name), f"<{self._list}.{config.domain}>"]),
+                # The list headers tell newer servers not to answer "I am on holiday"; older ones look for this.
+                "Precedence: bulk",
+                "MIME-Version: 1.0",
+                f'Content-Type: multipart/alternative;\r\n boundary="{BOUNDARY}"',
+            ]
+        )
+
+    def of(self, letter: Letter, subject: str, page: str = "") -> bytes:
+        """The headers of one letter; `page` is where its reader unsubscribes with one click.
+
+        Raises `NotMailable` for an address or Message-ID that could break out of its own header.
+        """
+        reader = letter.subscriber
+        recipient = _checked("address", reader.address, _ADDRESS)
+        identity = _checked("Message-ID", letter.message_id, _MESSAGE_ID)
+        # Never folded, never encoded: clients look for the URLs in the raw line.
+        leave = f"{self._stop}{quoted(recipient)}>"
+        if page:
+            leave = f"<{page}>, {leave}\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click"
+        return (
+            f"{self._from}\r\n{_mailbox('To', reader.name, recipient)}\r\n{_subject(subject)}\r\n"
+            f"Date: {_date(written_at(letter))}\r\nMessage-ID: {identity}\r\n"
+            f"List-Unsubscribe: {leave}\r\n"
+            f"Feedback-ID: {_campaign(letter.slot)}:{self._sender}:letter:{self._sender}\r\n{self._same}\r\n\r\n"
+        ).encode("ascii")
+
+
+def join(head: bytes, text: Iterable[bytes], html: Iterable[bytes]) -> bytes:
+    """A mail of its headers and its two parts, in pieces as `qp` encodes them."""
+    return b"".join([head, _TEXT, *text, _HTML, *html, _END])
 
 
 def one_line(text: str) -> str:
     """`text` as a header may hold it: one line, and nothing in it that some program would decode."""
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split()).replace("=?", "= ?")
     text = _BIDI.sub("", _CONTROL.sub(" ", text))
     text = " ".join(_SURROGATE.sub("\ufffd", text).split())
     return text.replace("=?", "= ?")  # last: what was taken out may have stood between the two
 
 
-def body_text(text: str) -> str:
-    """`text` as a part holds it: newlines are line feeds, the last line is ended, no other control is left."""
-    text = _BODY_CONTROL.sub("", _NEWLINE.sub("\n", text))
-    text = _SURROGATE.sub("\ufffd", text)
-    return text if text.endswith("\n") else text + "\n"
+def display_name(text: str) -> str:
+    """`text` as it may stand beside an address."""
+    return one_line(text)[:NAME_LIMIT].strip()
 
 
 def _checked(what: str, value: str, pattern: re.Pattern[str]) -> str:
@@ -119,17 +136,37 @@ def _mailbox(header: str, name: str, address: str) -> str:
     return _fold(header, [*words, f"<{address}>"] if words else [address])
 
 
-def _unstructured(header: str, text: str) -> list[str]:
-    text = one_line(text)
-    words = text.split(" ") if text else []
-    if text.isascii() and all(len(word) < LINE - len(header) - 2 for word in words):
-        return words
-    return _encoded_words(header, text)
+@lru_cache(maxsize=4096)  # readers of the same interests have the same subject
+def _subject(text: str) -> str:
+    """Plain words as they are; those that are not ASCII, with what stands between them, as encoded words."""
+    words: list[str] = []
+    strange: list[str] = []
+    pieces = one_line(text).split(" ")
+    for place, word in enumerate(pieces):
+        plain = word.isascii() and len(word) < LINE - len("Subject: ")
+        if not plain:
+            strange.append(word)
+        if strange and (plain or place == len(pieces) - 1):
+            words += _encoded_words("Subject", " ".join(strange))
+            strange = []
+        if plain:
+            words.append(word)
+    return _fold("Subject", words)
+
+
+@lru_cache(maxsize=64)
+def _campaign(slot: date) -> str:
+    return f"{slot:%Y%m%d}"
+
+
+@lru_cache(maxsize=64)  # the letters of one run were written at one time
+def _date(instant: datetime) -> str:
+    return format_datetime(instant.astimezone(UTC))
 
 
 def _phrase(header: str, text: str) -> list[str]:
     """A display name: bare words, a quoted string, or encoded words."""
-    text = one_line(text)[:NAME_LIMIT].strip()
+    text = display_name(text)
     room = LINE - len(header) - 2
     if text.isascii():
         if len(text) <= room and _ATOMS.fullmatch(text):
@@ -182,27 +219,3 @@ def _fold(header: str, words: Sequence[str]) -> str:
 def _slug(name: str) -> str:
     """The list's name as a label of a domain name."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower())[:60].strip("-") or "letter"
-
-
-# ---- parts
-
-
-def _body(text: str) -> tuple[str, str]:
-    """The transfer encoding and the encoded text, with CRLF line ends."""
-    data = body_text(text).encode("utf-8")
-    quoted = _LONG_QP.sub(rb"\1=\n\2", b2a_qp(data, quotetabs=False, istext=True))
-    # Text that is mostly not ASCII would triple; base64 always takes a third more.
-    if len(quoted) <= len(data) * 1.4:
-        return "quoted-printable", quoted.decode("ascii").replace("\n", "\r\n")
-    lines = encodebytes(data.replace(b"\n", b"\r\n")).decode("ascii")
-    return "base64", lines.replace("\n", "\r\n")
-
-
-def _boundary(identity: str, bodies: Sequence[str]) -> str:
-    # "=_" occurs in neither quoted-printable nor base64; the check costs nothing and does not rest on that.
-    attempt = 0
-    while True:
-        boundary = "=_" + sha256(f"{attempt} {identity}".encode("ascii")).hexdigest()[:32]
-        if not any(boundary in body for body in bodies):
-            return boundary
-        attempt += 1

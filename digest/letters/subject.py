@@ -11,73 +11,72 @@ from collections.abc import Sequence
 from datetime import date
 from functools import lru_cache
 
+from digest.language import Language, language
 from digest.model import Pick, Profile, Reason
 from digest.text import clean
 
 LIMIT = 78  # characters; phones show about half of it, so what matters comes first
-# Written out here because strftime answers in whatever language the machine speaks.
-MONTHS = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
-WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+ENGLISH = language("en")
 
 
-def subject(picks: Sequence[Pick], slot: date, profile: Profile) -> str:
+def subject(picks: Sequence[Pick], slot: date, profile: Profile, words: Language = ENGLISH) -> str:
     """E.g. "5 papers on tool use and long context · 20 Nov", at most 78 characters.
 
     It names the one or two interests that most picks are mainly there for, and says "and more" where some picks
     are there for something else. Words that do not stand in the profile are never used.
     """
-    tail = f" · {short_day(slot)}"
+    day, number = words.short_day(slot), len(picks)
     if not picks:
-        return f"No new papers{tail}"
-    papers = count(len(picks), "paper")
-    trending = f"{count(len(picks), 'trending paper')}{tail}"
+        return words.say("No new papers · %(day)s", day=day)
     topics = _topics(picks, profile)
     if not topics:
         mains = [reason for pick in picks if (reason := main_reason(pick))]
-        liked = any(reason.kind in ("liked", "saved") for reason in mains)
-        return f"{papers} like those you liked{tail}" if liked else trending
+        if any(reason.kind in ("liked", "saved") for reason in mains):
+            return words.count(
+                "%(number)s paper like those you liked · %(day)s",
+                "%(number)s papers like those you liked · %(day)s",
+                number,
+                day=day,
+            )
+        return words.count(
+            "%(number)s trending paper · %(day)s", "%(number)s trending papers · %(day)s", number, day=day
+        )
 
-    first = topics[0]
+    def line(topics: str) -> str:
+        return words.count(
+            "%(number)s paper %(topics)s · %(day)s",
+            "%(number)s papers %(topics)s · %(day)s",
+            number,
+            topics=topics,
+            day=day,
+        )
+
     for named in (topics[:2], topics[:1]):
-        rest = sum(number for _, number in named) < len(picks)
-        line = f"{papers} {_join([topic for topic, _ in named], rest)}{tail}"
-        if len(line) <= LIMIT:
-            return line
-    room = LIMIT - len(f"{papers} {tail}")
-    return f"{papers} {shorten(first[0], room)}{tail}"
+        rest = sum(part for _, _, part in named) < number
+        found = line(_join([(kind, topic) for kind, topic, _ in named], rest, words))
+        if len(found) <= LIMIT:
+            return found
+    kind, topic, _ = topics[0]
+    room = LIMIT - len(line(_about(kind, "", words)))
+    return line(_about(kind, shorten(topic, room), words))
 
 
-def preheader(picks: Sequence[Pick]) -> str:
+def preheader(picks: Sequence[Pick], words: Language = ENGLISH) -> str:
     """The line that inboxes show after the subject: the first titles, shortened."""
-    titles = [shorten(clean_words(pick.paper.title), limit) for pick, limit in zip(picks, (80, 60), strict=False)]
-    rest = len(picks) - len(titles)
-    return " · ".join([*(title for title in titles if title), *([f"and {rest} more"] if rest else [])])
+    titles = tuple([pick.paper.title for pick in picks[:2]])
+    return _preheader(titles, len(picks) - len(titles), words)
+
+
+@lru_cache(maxsize=10_000)
+def _preheader(titles: Sequence[str], rest: int, words: Language) -> str:
+    said = [shorten(clean_words(title), limit) for title, limit in zip(titles, (80, 60), strict=False)]
+    more = words.count("and %(number)s more", "and %(number)s more", rest) if rest else ""
+    return " · ".join([one for one in (*said, more) if one])
 
 
 def main_reason(pick: Pick) -> Reason | None:
     """The reason that paid most for a pick, of those with a name; the first of equals."""
     return max(pick.reasons, key=lambda reason: (reason.kind != "more", reason.share), default=None)
-
-
-def short_day(day: date) -> str:
-    return f"{day.day} {MONTHS[day.month - 1][:3]}"
-
-
-def long_day(day: date) -> str:
-    return f"{WEEKDAYS[day.weekday()]} {day.day} {MONTHS[day.month - 1]} {day.year}"
 
 
 def count(number: int, noun: str) -> str:
@@ -101,35 +100,42 @@ def clean_words(text: str) -> str:
     return " ".join(clean(text).split()).replace("=?", "= ?")
 
 
-def _topics(picks: Sequence[Pick], profile: Profile) -> list[tuple[str, int]]:
-    """What the picks are mainly there for, with the number of picks, most first."""
+def _topics(picks: Sequence[Pick], profile: Profile) -> list[tuple[str, str, int]]:
+    """What the picks are mainly there for, "on" something or "by" somebody, and how many; most first."""
     phrases = {clean_words(interest.text) for interest in profile.interests if interest.kind == "phrase"}
     authors = {clean_words(name) for name in profile.authors}
     authors |= {clean_words(interest.text) for interest in profile.interests if interest.kind == "author"}
-    numbers: Counter[str] = Counter()
-    shares: Counter[str] = Counter()
+    numbers: Counter[tuple[str, str]] = Counter()
+    shares: Counter[tuple[str, str]] = Counter()
     for pick in picks:
         reason = main_reason(pick)
         if reason is None:
             continue
         words = clean_words(reason.text)
         if reason.kind == "phrase" and words in phrases:
-            topic = f"on {words.rstrip(' .,;:')}"
+            topic = "on", words.rstrip(" .,;:")
         elif reason.kind == "author" and words in authors:
-            topic = f"by {words}"
+            topic = "by", words
         else:
             continue
         numbers[topic] += 1
         shares[topic] += round(reason.share * 1000)
     ranked = sorted(numbers, key=lambda topic: (-numbers[topic], -shares[topic], topic))
-    return [(topic, numbers[topic]) for topic in ranked if len(topic) > len("on ")]
+    return [(*topic, numbers[topic]) for topic in ranked if topic[1]]
 
 
-def _join(topics: Sequence[str], more: bool) -> str:
+def _about(kind: str, topic: str, words: Language) -> str:
+    # Translators: "5 papers on tool use · 20 Nov". The topic is in the reader's own words, which do not inflect.
+    on = words.say("on %(topic)s", topic=topic)
+    return on if kind == "on" else words.say("by %(author)s", author=topic)
+
+
+def _join(topics: Sequence[tuple[str, str]], rest: bool, words: Language) -> str:
     """ "on a", "on a and b", "on a, b and more", "on a and by c"."""
-    parts = [topics[0]]
-    for topic in topics[1:]:
+    parts = [_about(*topics[0], words)]
+    for kind, topic in topics[1:]:
         # The preposition is said once: "on a and b", but "on a and by c".
-        parts.append(topic[3:] if topic[:3] == topics[0][:3] else topic)
-    parts += ["more"] if more else []
-    return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
+        parts.append(topic if kind == topics[0][0] else _about(kind, topic, words))
+    # Translators: the end of "on tool use, long context and more".
+    more = words.say("more")
+    return words.join([*parts, more] if rest else parts)

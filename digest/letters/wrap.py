@@ -14,11 +14,15 @@ def wrap(text: str, width: int = WIDTH, first: str = "", rest: str = "") -> str:
     A word longer than a line is cut where the line ends, since CJK text has no spaces; a URL is left whole and
     gets a line that is too long, since a cut URL is a dead one.
     """
+    if text.isascii() and "://" not in text and first.isascii() and (quick := _wrapped(text, width, first, rest)):
+        return quick
     lines: list[str] = []
     line, used, empty = first, columns(first), True
     for word in text.split():
         size = columns(word)
-        if not empty and used + 1 + size > width and (size <= width - columns(rest) or "://" in word):
+        # A word that fits no line begins on this one, if there is room for any of it.
+        moves = size <= width - columns(rest) or "://" in word or used + 1 >= width
+        if not empty and used + 1 + size > width and moves:
             lines.append(line)
             line, used, empty = rest, columns(rest), True
         if not empty:
@@ -35,6 +39,18 @@ def wrap(text: str, width: int = WIDTH, first: str = "", rest: str = "") -> str:
         empty = False
     lines.append(line)
     return "\n".join(one.rstrip() for one in lines)
+
+
+def _wrapped(text: str, width: int, first: str, rest: str) -> str:
+    """The same where a character is a column; empty where a word is longer than a line."""
+    text, start, lines, prefix = " ".join(text.split()), 0, [], first
+    while len(text) - start > width - len(prefix):
+        cut = text.rfind(" ", start, start + width - len(prefix) + 1)
+        if cut <= start:
+            return ""
+        lines.append(prefix + text[start:cut])
+        start, prefix = cut + 1, rest
+    return "\n".join([*lines, prefix + text[start:]]).rstrip()
 
 
 def columns(text: str) -> int:

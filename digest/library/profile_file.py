@@ -15,7 +15,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationError,
     field_validator,
     model_validator,
 )
@@ -23,8 +22,10 @@ from pydantic import (
 from digest import tomlfile
 from digest.clock import CADENCES
 from digest.config import Address, OneLine, Zone, check_address
+from digest.language import known
 from digest.model import Interest, Profile, Subscriber
 from digest.text import clean
+from digest.tomlfile import slip
 
 DEFAULTS = Profile()
 _CATEGORY = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)*(?:\.(?:[A-Za-z]+(?:-[A-Za-z]+)*|\*))?")
@@ -71,14 +72,6 @@ class _Interest(BaseModel):
     weight: Annotated[float, AfterValidator(_weight)] = 1.0
 
 
-def _slip(title: str, place: tuple[int | str, ...], value: object, what: str) -> ValidationError:
-    """An error that stands at one item of a list, so that the message names its line."""
-    error = ValueError(what)
-    return ValidationError.from_exception_data(
-        title, [{"type": "value_error", "loc": place, "input": value, "ctx": {"error": error}}]
-    )
-
-
 def _phrase_or_table(value: Any) -> Any:
     return {"text": value} if isinstance(value, str) else value
 
@@ -93,10 +86,12 @@ class ProfileFile(BaseModel):
     time_zone: Zone = "UTC"
     cadence: Annotated[str, AfterValidator(_cadence)] = "daily"
     hour: int = Field(7, ge=0, le=23)
+    language: Annotated[str, AfterValidator(lambda code: code and known(code))] = ""
     papers: int = Field(DEFAULTS.papers, ge=1, le=50)
     floor: float = Field(DEFAULTS.floor, ge=0, le=100, allow_inf_nan=False)
     trending: float = Field(DEFAULTS.trending, ge=0, le=1, allow_inf_nan=False)
     variety: float = Field(DEFAULTS.variety, ge=0, le=1, allow_inf_nan=False)
+    also_trending: int = Field(DEFAULTS.also_trending, ge=0, le=10)
     interests: list[Annotated[_Interest, BeforeValidator(_phrase_or_table)]] = Field(
         default_factory=list, max_length=MOST_INTERESTS
     )
@@ -114,7 +109,7 @@ class ProfileFile(BaseModel):
             before = first.setdefault(one.text.casefold(), one)
             if before.weight != one.weight:
                 weights = f"with the weights {before.weight:g} and {one.weight:g}"
-                raise _slip("interests", (place,), one.text, f"{one.text!r} is here twice, {weights} — keep one")
+                raise slip("interests", (place,), one.text, f"{one.text!r} is here twice, {weights} — keep one")
         return list(first.values())
 
     @model_validator(mode="after")
@@ -122,7 +117,7 @@ class ProfileFile(BaseModel):
         liked = {text.casefold() for text in self.liked}
         for place, text in enumerate(self.disliked):
             if text.casefold() in liked:
-                raise _slip("disliked", ("disliked", place), text, f"{text!r} is in `liked` as well — keep one")
+                raise slip("disliked", ("disliked", place), text, f"{text!r} is in `liked` as well — keep one")
         return self
 
 
@@ -139,6 +134,7 @@ def parse(data: bytes, name: str, handle: str) -> Subscriber:
         time_zone=file.time_zone,
         cadence=file.cadence,
         hour=file.hour,
+        language=file.language,
         profile=Profile(
             interests=tuple(Interest(one.text, one.weight) for one in file.interests),
             muted=_distinct(file.muted),
@@ -150,6 +146,7 @@ def parse(data: bytes, name: str, handle: str) -> Subscriber:
             floor=file.floor,
             trending=file.trending,
             variety=file.variety,
+            also_trending=file.also_trending,
         ),
     )
 

@@ -91,6 +91,7 @@ class Ranker:
         self._muted = Muted(papers)
         self._index = {paper.id: row for row, paper in enumerate(papers)}
         self._place_of = {known_as(paper.id): row for row, paper in enumerate(papers)}
+        self._votes = [_most(one.listings, day) for one in self._candidates]
         self._listed = [
             max((each.day for each in one.listings if each.day <= day), default=None) for one in self._candidates
         ]
@@ -127,6 +128,19 @@ class Ranker:
                 picked, _ = self._select(scored, some, out)
                 found += self._picks(scored, picked)
         return found
+
+    def also(self, reader: Reader, picks: Sequence[Pick]) -> tuple[Pick, ...]:
+        """What is popular beside the picks and was never sent, muted or rated: at most `also_trending` papers."""
+        number = reader.profile.also_trending
+        if not number or not self._candidates:
+            return ()
+        out = self._kept_out(reader, self._asked(reader)).keys() | {self._index[pick.paper.id] for pick in picks}
+        popular = np.argsort(-np.round(self._trend, 9), kind="stable").tolist()
+        places = [place for place in popular if place not in out and self._trends[place] > 0][:number]
+        return tuple(
+            Pick(self._papers[at], 0.0, 0.0, self._trends[at], (), self._listed[at], self._votes[at])
+            for at in places
+        )
 
     def learn(self, readers: Sequence[Reader]) -> list[Asked]:
         """What each asks for. Interests that nobody asked for before are scored, once for all who share them."""
@@ -238,6 +252,7 @@ class Ranker:
             [self._trends[one] for one in at],
             self._teller.reasons(scored, row, place),
             [self._listed[one] for one in at],
+            [self._votes[one] for one in at],
         )
         ends = [0, *np.cumsum((chosen >= 0).sum(axis=1)).tolist()]
         return [tuple(picks[start:end]) for start, end in pairwise(ends)]
@@ -259,6 +274,11 @@ def _uncollected() -> Iterator[None]:
 
 
 _SAID = {"liked": "you liked it already", "saved": "you saved it already", "disliked": "you disliked it"}
+
+
+def _most(listings: Sequence[Listing], day: date) -> int | None:
+    """The most votes that a paper had by this day; None where no source tells."""
+    return max((one.votes for one in listings if one.votes is not None and one.day <= day), default=None)
 
 
 def in_order(papers: Sequence[Paper]) -> list[Paper]:

@@ -85,12 +85,14 @@ def write(connection: sa.Connection, edition_id: int, letters: Sequence[Letter])
             "relevance": p.relevance,
             "trending": p.trending,
             "listed": p.listed,
+            "votes": p.votes,
             "reasons": [asdict(reason) for reason in p.reasons],
             "void": False,
+            "also": place > len(one.picks),
         }
         for one in batch
         if (one.subscriber.id, one.slot) in ids
-        for place, p in enumerate(one.picks, 1)
+        for place, p in enumerate((*one.picks, *one.also), 1)
     ]
     if picks:
         # No "ignore" here: a pick that breaks the memory's unique key must undo the whole transaction.
@@ -403,18 +405,19 @@ def _load(
     ).all()
     known = {p.id: p for p in papers.by_ids(connection, {r.paper_id for r in chosen})}
     readers: Mapping[int, Subscriber] = subscribers.by_ids(connection, list({r.subscriber_id for r in rows}))
-    picks: dict[int, list[Pick]] = {}
+    picks: dict[tuple[int, bool], list[Pick]] = {}
     for r in chosen:
         reasons = tuple(Reason(**{**one, "terms": tuple(one["terms"])}) for one in r.reasons)
-        picks.setdefault(r.letter_id, []).append(
-            Pick(known[r.paper_id], r.score, r.relevance, r.trending, reasons, r.listed)
+        picks.setdefault((r.letter_id, r.also), []).append(
+            Pick(known[r.paper_id], r.score, r.relevance, r.trending, reasons, r.listed, r.votes)
         )
     return [
         Letter(
             id=r.id,
             subscriber=readers[r.subscriber_id],
             slot=r.slot,
-            picks=tuple(picks.get(r.id, ())),
+            picks=tuple(picks.get((r.id, False), ())),
+            also=tuple(picks.get((r.id, True), ())),
             state=LetterState(r.state),
             subject=r.subject,
             message_id=r.message_id,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
+from secrets import token_hex
 from typing import Any
 
 import sqlalchemy as sa
@@ -105,6 +106,8 @@ def _values(one: Subscriber) -> dict[str, Any]:
         "state_reason": one.state_reason,
         "next_due_at": one.next_due_at,
         "profile": profile_to_json(one.profile),
+        "language": one.language,
+        "secret": one.secret or token_hex(8),
     }
 
 
@@ -123,6 +126,8 @@ def _load(connection: sa.Connection, where: sa.ColumnElement[bool]) -> list[Subs
             state=SubscriberState(r.state),
             state_reason=r.state_reason,
             next_due_at=r.next_due_at,
+            language=r.language,
+            secret=r.secret,
         )
         for r in rows
     ]

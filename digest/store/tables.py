@@ -107,6 +107,8 @@ subscriber = Table(
     Column("state_reason", Words, nullable=False),
     Column("next_due_at", Instant, nullable=False),
     Column("profile", sa.JSON, nullable=False),
+    Column("language", Words, nullable=False, server_default=""),
+    Column("secret", Words, nullable=False, server_default=""),  # signed into the links of the letters
     Index("ix_subscriber_due", "state", "next_due_at"),
 )
 
@@ -165,9 +167,11 @@ pick = Table(
     Column("relevance", sa.Float, nullable=False),
     Column("trending", sa.Float, nullable=False),
     Column("listed", sa.Date),
+    Column("votes", Integer),  # NULL is unknown, not zero
     Column("reasons", sa.JSON, nullable=False),
     # A void pick never reached its reader: its letter failed, expired or was suppressed.
     Column("void", sa.Boolean, nullable=False, server_default=sa.false()),
+    Column("also", sa.Boolean, nullable=False, server_default=sa.false()),  # popular outside the profile
     # The promise itself: no subscriber is sent a paper twice, whoever runs at the same time.
     Index(
         "uq_pick_memory",

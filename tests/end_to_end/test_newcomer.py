@@ -303,7 +303,7 @@ def test_eighty_columns_are_enough(one: Digest, monkeypatch: pytest.MonkeyPatch,
 
 def test_help_is_not_cut_off_at_eighty_columns(digest: Digest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    for group in ([], ["profiles"], ["outbox"]):
+    for group in ([], ["profiles"], ["outbox"], ["templates"], ["secret"]):
         listed = digest(*group, "--help").out.partition("Commands:")[2]
         assert listed
         assert "..." not in listed

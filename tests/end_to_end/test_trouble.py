@@ -44,12 +44,15 @@ def test_a_letter_of_an_old_day_does_not_settle_what_is_owed_today(two: Digest) 
 
 def test_a_template_that_fails_while_it_runs_costs_no_letter(two: Digest) -> None:
     two.write("config.toml", '[letter]\nfrom_address = "letters@example.org"\ntemplates = "mine"\n')
-    template = two.write("mine/letter/letter.txt", 'one\n{{ letter.more + "x" }}\n')
-    assert "letter.txt:2" in two("run", "--day", DAY, code=3).err
-    template.write_bytes("Gr\xfc\xdfe\n".encode("latin-1"))
-    two("run", "--day", DAY, code=3)
+    # Only one of the day's papers leads to it, so no look beforehand finds it.
+    fault = '{{ card.title }}\n{% if "Help" in card.title %}{{ card.url + 1 }}{% endif %}\n'
+    template = two.write("mine/letter/card.txt", fault)
+    assert "card.txt:2: this cannot be computed" in two("run", "--day", DAY, code=3).err
     assert two("status", "--json").json["letters"]["ready"] == 2
-    template.write_text("{{ letter.name }}\n", "utf-8")
+    template.write_bytes("Gr\xfc\xdfe\n".encode("latin-1"))
+    assert "card.txt:1: not text in UTF-8" in two("run", "--day", DAY, code=3).err
+    assert two("status", "--json").json["letters"]["ready"] == 2
+    template.write_text("{{ card.title }}\n", "utf-8")
     assert two("run", "--day", DAY, "--json").json["delivered"] == {"sent": 2}
 
 

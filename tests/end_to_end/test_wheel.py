@@ -24,6 +24,7 @@ def test_the_wheel_holds_all_it_needs(tmp_path: Path) -> None:
         "digest/templates/letter/letter.html",
         "digest/templates/letter/letter.txt",
         "digest/templates/board.html",
+        "digest/locale/de/LC_MESSAGES/digest.po",
         "digest/migrations/versions/0001_first_tables.py",
         "digest/samples/config.toml",
         "digest/py.typed",

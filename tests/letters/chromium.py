@@ -34,7 +34,7 @@ FLAGS = (
     "--disable-sync",
     "--disable-extensions",
     "--hide-scrollbars",
-    "--host-resolver-rules=MAP * ~NOTFOUND",  # nothing we show may need the network
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # nothing we show may need the network
     "--remote-debugging-pipe",
 )
 DEADLINE = 60.0  # seconds for one answer; a cold start on a busy machine takes several
@@ -106,15 +106,19 @@ class Browser:
 
     def show(self, html: str, width: int, dark: bool, height: int = 900) -> None:
         """Load a page at this width and colour scheme, and wait until it is there."""
+        file = self.workdir / "shown.html"
+        file.write_text(html, "utf-8")
+        self.visit(file.as_uri(), width, dark, height)
+
+    def visit(self, url: str, width: int, dark: bool, height: int = 900) -> None:
+        """The same for a page at an address of this machine."""
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self._call("Emulation.setDeviceMetricsOverride", metrics)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self._call("Emulation.setEmulatedMedia", {"features": [scheme]})
-        file = self.workdir / "shown.html"
-        file.write_text(html, "utf-8")
         self.requests.clear()
         self._loaded = False
-        self._call("Page.navigate", {"url": file.as_uri()})
+        self._call("Page.navigate", {"url": url})
         deadline = time.monotonic() + DEADLINE
         while not self._loaded:
             self._receive(deadline)

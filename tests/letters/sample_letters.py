@@ -6,8 +6,12 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 
 from digest.config import LetterConfig
+from digest.letters.compose import Composer, Rendered
+from digest.letters.links import Links
 from digest.letters.mime import message_id
+from digest.letters.templates import Templates
 from digest.model import Interest, Letter, Link, Paper, Pick, Profile, Reason, Subscriber
+from digest.tokens import Keys
 
 SLOT = date(2026, 11, 20)
 CONFIG = LetterConfig(
@@ -24,13 +28,22 @@ ADA = Subscriber(
     name="Ada",
     time_zone="Europe/Berlin",
     cadence="weekdays",
+    secret="00ff00ff00ff00ff",
+    id=27,
     profile=Profile(
         interests=(Interest(TOOLS), Interest(CONTEXT), Interest(CAUSAL)),
         authors=("Mirela Kovač",),
         liked=("Reading with a Pencil: Notes as Memory",),
     ),
 )
-NEWCOMER = Subscriber(handle="noor", address="noor@example.org", time_zone="America/New_York", cadence="weekly:mon")
+NEWCOMER = Subscriber(
+    handle="noor",
+    address="noor@example.org",
+    time_zone="America/New_York",
+    cadence="weekly:mon",
+    secret="0f0f0f0f0f0f0f0f",
+    id=28,
+)
 
 
 def paper(title: str, abstract: str = "", authors: tuple[str, ...] = (), arxiv: str = "", code: str = "") -> Paper:
@@ -63,6 +76,7 @@ PICKS = (
             Reason("author", "Mirela Kovač", (), 12.0),
         ),
         listed=SLOT,
+        votes=134,
     ),
     Pick(
         paper(
@@ -139,6 +153,13 @@ PICKS = (
 )
 
 
+LINKS = Links("https://digest.example.org", Keys([b"k" * 32]))
+
+
+def render(one: Letter, config: LetterConfig = CONFIG, templates: Templates | None = None) -> Rendered:
+    return Composer(config, templates).render(one)
+
+
 def letter(subscriber: Subscriber = ADA, picks: tuple[Pick, ...] = PICKS, **changes: object) -> Letter:
     one = Letter(
         subscriber=subscriber,
@@ -148,12 +169,25 @@ def letter(subscriber: Subscriber = ADA, picks: tuple[Pick, ...] = PICKS, **chan
         candidates=212,
         days=3,
         created_at=datetime(2026, 11, 20, 6, 0, tzinfo=UTC),
+        id=4711,
     )
     return replace(one, **changes)  # type: ignore[arg-type]
 
 
 def daily() -> Letter:
     return letter()
+
+
+def weekly() -> Letter:
+    """By interests, with what is also trending below."""
+    also = tuple(
+        Pick(one, 0.0, 0.0, 0.6, (), SLOT, votes)
+        for one, votes in (
+            (paper("A Field Guide to Small Benchmarks", arxiv="2611.01001"), 212),
+            (paper("Solar Forecasts from One Camera and No Sky", arxiv="2611.01002"), 96),
+        )
+    )
+    return letter(replace(ADA, cadence="weekly:fri"), also=also)
 
 
 def trending_only() -> Letter:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from html.parser import HTMLParser
 
-from sample_letters import ADA, CONFIG, daily, letter, trending_only
+from sample_letters import ADA, daily, letter, render, trending_only
 
 from digest.letters.board import board
-from digest.letters.letter import Rendered, environment, render
+from digest.letters.compose import Rendered
 
 
 class Frames(HTMLParser):
@@ -29,7 +29,7 @@ class Frames(HTMLParser):
 
 def test_each_letter_stands_whole_in_a_sandboxed_frame() -> None:
     letters = [daily(), trending_only()]
-    shown = [(one, render(one, CONFIG, environment()), f"mail/new/{n} #1.eml") for n, one in enumerate(letters)]
+    shown = [(one, render(one), f"mail/new/{n} #1.eml") for n, one in enumerate(letters)]
     page = board("Demo", shown, "Two letters.")
     seen = Frames(page)
     assert [frame["srcdoc"] for frame in seen.frames] == [rendered.html for _, rendered, _ in shown]

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import chromium
 import pytest
-from sample_letters import CONFIG, daily, trending_only, worst_case
+from PIL import Image
+from sample_letters import daily, render, trending_only, weekly, worst_case
 
 from digest.letters.board import board
-from digest.letters.letter import environment, render
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "docs"))
+import screenshots
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -22,7 +27,7 @@ STICKS_OUT = """
 }).map(e => e.tagName + ": " + e.textContent.slice(0, 40))
 """
 BACKGROUND = "getComputedStyle(document.body).backgroundColor"
-INK = "getComputedStyle(document.querySelector('h2 a')).color"
+INK = "getComputedStyle(document.querySelector('.title a')).color"
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +42,9 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[chromium.Brows
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [320, 375, 640])
-@pytest.mark.parametrize("written", [daily, trending_only, worst_case], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("written", [daily, weekly, trending_only, worst_case], ids=lambda f: f.__name__)
 def test_a_letter_fits_its_screen(browser: chromium.Browser, written, width: int, dark: bool) -> None:
-    browser.show(render(written(), CONFIG, environment()).html, width, dark)
+    browser.show(render(written()).html, width, dark)
     assert browser.evaluate("window.innerWidth") == width
     assert browser.evaluate("document.documentElement.scrollWidth") == width
     assert browser.evaluate(STICKS_OUT) == []
@@ -51,13 +56,27 @@ def test_a_letter_fits_its_screen(browser: chromium.Browser, written, width: int
 
 
 def test_the_column_is_640_wide_on_a_desk(browser: chromium.Browser) -> None:
-    browser.show(render(daily(), CONFIG, environment()).html, 1200, dark=False)
+    browser.show(render(daily()).html, 1200, dark=False)
     assert browser.evaluate("document.querySelector('.sheet').getBoundingClientRect().width") == 640
+
+
+@pytest.mark.parametrize("kind", screenshots.KINDS)
+def test_each_kind_of_letter_has_its_pictures(browser: chromium.Browser, tmp_path: Path, kind: str) -> None:
+    made = screenshots.shoot(browser, Path(os.environ.get("DIGEST_SCREENSHOTS") or tmp_path), kind)
+    for path in made:
+        with Image.open(path) as picture:
+            wide, high = picture.size
+            (darkest, brightest) = picture.convert("L").getextrema()
+            corner = picture.convert("L").getpixel((2, 2))
+        assert wide == (760 if path.stem.endswith("text") else int(path.stem.split("-")[-2]))
+        assert high > 900
+        assert brightest - darkest > 200, "there is something to read"
+        assert (corner < 60) == path.stem.endswith("dark")
 
 
 @pytest.mark.parametrize("width", [375, 1280])
 def test_the_board_fits_too(browser: chromium.Browser, width: int) -> None:
-    letters = [(one, render(one, CONFIG, environment()), "") for one in (daily(), trending_only(), daily())]
+    letters = [(one, render(one), "") for one in (daily(), trending_only(), daily())]
     browser.show(board("A demo", letters, "Three letters."), width, dark=True)
     assert browser.evaluate("document.documentElement.scrollWidth") == width
     assert browser.evaluate("document.querySelectorAll('iframe').length") == 3

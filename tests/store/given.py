@@ -57,7 +57,15 @@ def subscribe(store: Store, *handles: str, **more: object) -> list[Subscriber]:
 
 def letter(reader: Subscriber, *picked: Paper, slot: date = DAY, **more: object) -> Letter:
     picks = tuple(
-        Pick(one, 50.0 - place, 0.5, 0.25, (Reason("phrase", "bees", ("bee",), 50.0 - place),), DAY)
+        Pick(
+            one,
+            50.0 - place,
+            0.5,
+            0.25,
+            (Reason("phrase", "bees", ("bee",), 50.0 - place),),
+            DAY,
+            (None, 17)[place % 2],
+        )
         for place, one in enumerate(picked)
     )
     made = Letter(

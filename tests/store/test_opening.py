@@ -84,7 +84,7 @@ def test_a_store_of_an_earlier_digest_is_brought_up_to_date(store_url: str) -> N
     """What `store` opens is new; this one has lived."""
     first = open_store(store_url)
     add(first, paper("Bees"))
-    (alice,) = subscribe(first, "alice")
+    alice, _ = subscribe(first, "alice", "bela")
     write(first, letter(alice, *stored_papers(first)))
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
@@ -94,6 +94,11 @@ def test_a_store_of_an_earlier_digest_is_brought_up_to_date(store_url: str) -> N
     first.close()
     again = open_store(store_url)
     assert of(again, alice).picks[0].paper.title == "Bees"
+    assert of(again, alice).picks[0].votes is None
+    with again.read() as connection:
+        secrets = [one.secret for one in subscribers.everyone(connection)]
+    assert all(len(secret) == 16 for secret in secrets), "links are signed with it"
+    assert len({*secrets}) == 2
     assert len(memory(again, alice)) == 1
     assert len(claim(again)) == 1
     again.close()

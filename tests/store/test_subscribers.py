@@ -32,6 +32,8 @@ BÉLA = Subscriber(
     state=SubscriberState.PAUSED,
     state_reason="profile file removed",
     next_due_at=NOW,
+    language="de-AT",
+    secret="0123abcd",
 )
 
 
@@ -44,6 +46,16 @@ def test_everything_comes_back(store: Store) -> None:
             assert found == replace(BÉLA, id=found.id if found else 0)
         assert subscribers.find(connection, "nobody") is None
         assert subscribers.count_by_state(connection) == {"paused": 1}
+
+
+def test_each_gets_a_secret_of_its_own_that_lasts(store: Store) -> None:
+    alice, bela = subscribe(store, "alice", "bela")
+    assert len({alice.secret, bela.secret}) == 2
+    assert all(len(one.secret) == 16 for one in (alice, bela))
+    with store.write() as connection:
+        subscribers.update(connection, replace(alice, name="Alice"))
+    with store.read() as connection:
+        assert subscribers.find(connection, "alice") == replace(alice, name="Alice")
 
 
 def test_one_inbox_is_one_subscriber_whatever_the_case(store: Store) -> None:

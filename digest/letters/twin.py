@@ -1,0 +1,115 @@
+"""The same letter the slow and usual way: every template rendered for this letter alone, the mail built by `email`.
+
+Nothing here is shared with `compose` but the wording and the templates, so that tests can hold the two against each
+other, and `digest templates check` an operator's templates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from digest.config import LetterConfig
+from digest.language import language_of
+from digest.letters import mime, qp, wording
+from digest.letters.compose import Rendered
+from digest.letters.links import Links
+from digest.letters.templates import Templates
+from digest.letters.views import CardView, GroupView
+from digest.model import Letter
+
+
+def render(
+    letter: Letter,
+    config: LetterConfig,
+    templates: Templates,
+    links: Links | None = None,
+    shown: int | None = None,
+    *,
+    with_also: bool = True,
+) -> Rendered:
+    """What `Composer.render` says, where `shown` of the cards (by default all) have room, and `Letter.also` has."""
+    words = language_of(letter.subscriber.language, config.language)
+    files = templates.of(words)
+    shown = len(letter.picks) if shown is None else shown
+    own: dict[str, Any] = wording.letter_words(letter, config, words, links, shown)
+    parts = {}
+    for kind in ("html", "txt"):
+        cards, linked = _cards(letter, files, kind, config, links, shown)
+        also, linked = _also(letter if with_also else replace(letter, also=()), files, kind, config, links, linked)
+        numbers = {f"acts.{place}.number": str(linked + place + 1) for place in range(len(wording.ACTS) + 1)}
+        view = wording.letter_view(letter, config, words, own | numbers | {"cards": cards, "also": also})
+        parts[kind] = qp.readable(files.get_template(f"letter/letter.{kind}").render(letter=view))
+    return Rendered(own["subject"], own["preheader"], parts["html"], parts["txt"])
+
+
+def mail(rendered: Rendered, letter: Letter, config: LetterConfig) -> EmailMessage:
+    """A mail of the standard library with what `Composer.mail` says in its headers and parts."""
+    message = EmailMessage(policy=SMTP)
+    reader = letter.subscriber
+    message["From"] = Address(mime.display_name(config.name), addr_spec=config.from_address)
+    message["To"] = Address(mime.display_name(reader.name), addr_spec=reader.address)
+    message["Subject"] = mime.one_line(rendered.subject)
+    message["Message-ID"] = letter.message_id
+    message.set_content(rendered.text)
+    message.add_alternative(rendered.html, subtype="html")
+    return message
+
+
+def _cards(
+    letter: Letter, files: jinja2.Environment, kind: str, config: LetterConfig, links: Links | None, shown: int
+) -> tuple[Markup, int]:
+    """The cards and headings, and the number of links in them."""
+    words = language_of(letter.subscriber.language, config.language)
+    found: list[str] = []
+    number = linked = 0
+    for heading, places in wording.grouped(letter, words):
+        if number >= shown:
+            break
+        if heading:
+            found.append(files.get_template(f"letter/group.{kind}").render(group=GroupView(heading)))
+        for place in places[: shown - number]:
+            pick, number = letter.picks[place], number + 1
+            view = wording.card_view(pick, letter.slot, words, said=links is not None, grouped=bool(heading))
+            age = wording.age_of(pick, letter.slot)
+            whys = [
+                files.get_template(f"letter/why.{kind}").render(why=wording.why_view(reason, age, words))
+                for reason in wording.told_reasons(pick)
+            ]
+            view, linked = _linked(view, letter, links, place + 1, linked)
+            view = replace(
+                view,
+                number=str(number),
+                mark=f"{number:>2}. ",
+                score=wording.score_words(pick, words),
+                whys=Markup("".join(whys)),  # noqa: S704 - made by templates, which have escaped it
+            )
+            found.append(files.get_template(f"letter/card.{kind}").render(card=view))
+    return Markup("".join(found)), linked  # noqa: S704 - the same
+
+
+def _also(
+    letter: Letter, files: jinja2.Environment, kind: str, config: LetterConfig, links: Links | None, linked: int
+) -> tuple[Markup, int]:
+    words = language_of(letter.subscriber.language, config.language)
+    found = []
+    for pick in letter.also:
+        view = wording.card_view(pick, letter.slot, words, said=links is not None, grouped=False)
+        view, linked = _linked(wording.in_brief(view), letter, links, 0, linked)
+        found.append(files.get_template(f"letter/also.{kind}").render(card=view))
+    return Markup("".join(found)), linked  # noqa: S704 - made by templates, which have escaped it
+
+
+def _linked(view: CardView, letter: Letter, links: Links | None, place: int, linked: int) -> tuple[CardView, int]:
+    """The card with the numbers of its links, and its verdicts' addresses; the number of links so far."""
+    numbers = iter(range(linked + 1, linked + 1 + len(view.links) + len(view.say)))
+    base = links.say(letter) if links else ""
+    read = tuple(replace(link, number=str(next(numbers))) for link in view.links)
+    say = tuple(replace(one, url=f"{base}/{place}/{one.url}", number=str(next(numbers))) for one in view.say)
+    return replace(view, links=read, say=say), linked + len(read) + len(say)

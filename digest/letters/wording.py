@@ -1,0 +1,430 @@
+"""A letter in words: the views of its parts, in the reader's language."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+from functools import lru_cache
+from typing import Any
+
+from digest.config import LetterConfig
+from digest.language import Language
+from digest.letters.links import VERDICTS, Links, mailto
+from digest.letters.subject import clean_words, main_reason, preheader, shorten, subject
+from digest.letters.views import ActView, CardView, FooterView, LetterView, LinkView, SayView, WhyView
+from digest.letters.wrap import WIDTH
+from digest.model import Letter, Paper, Pick, Profile, Reason, Subscriber
+from digest.text import clean, sentences
+
+TITLE_LIMIT = 300  # characters; a longer one is a mistake of the source
+URL_LIMIT = 2000  # characters; no browser promises to take more
+AUTHORS_SHOWN = 3
+REASONS_SHOWN = 3
+MANY = 9  # liked papers; more are not counted before a reader
+TERMS_SHOWN = 5
+ABSTRACT_LIMIT = 420  # characters: two or three sentences
+TOLD_FROM = 0.1  # share of the score from which a further reason is told
+TRENDING_FROM = 0.5  # of 1: with so much attention a paper is marked as trending
+
+# Only these may become a link: a feed could otherwise hand us `javascript:` or a URL that breaks a line.
+_WEB_URL = re.compile(r"https?://[^\s\x00-\x20\x7f-\xa0\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069<>\"]+")
+_LIKES = ("liked", "saved")
+ACTS = ("preferences", "pause", "unsubscribe")  # what a reader may do about the letters; viewing one is no act
+UNSUBSCRIBE = f"acts.{ACTS.index('unsubscribe')}.url"  # the slot of its address
+# The slots of a letter: what many say in the same words, and what only one does.
+SHARED = ("subject", "preheader", "count", "lede", "how", "more")
+URLS = ("how_url", *(f"acts.{place}.url" for place in range(len(ACTS) + 1)))
+PERSONAL = ("greeting", "footer.why", *(f"acts.{place}.line" for place in range(len(ACTS) + 1)))
+
+
+# ---- the letter
+
+
+def letter_view(letter: Letter, config: LetterConfig, words: Language, own: Mapping[str, Any]) -> LetterView:
+    """`own` is what differs from letter to letter: `letter_words`, and "cards" and "acts.<place>.number"."""
+    single = not letter.subscriber.cadence
+    labels = [words.say("Preferences"), words.say("Pause"), words.say("Unsubscribe"), words.say("View in browser")]
+    acts = [
+        ActView(label, *(own[f"acts.{place}.{name}"] for name in ActView.OWN))
+        for place, label in enumerate(labels)
+        if own[f"acts.{place}.url"]
+    ]
+    return LetterView(
+        language=words.code,
+        direction=words.direction,
+        name=config.name,
+        date=words.long_day(letter.slot),
+        no_interests=not_by_interests(letter),
+        footer=FooterView(own["footer.why"], single, tuple(acts), _person(config, words), config.postal_address),
+        width=WIDTH,
+        **{name: own[name] for name in LetterView.OWN},
+    )
+
+
+def letter_words(
+    letter: Letter, config: LetterConfig, words: Language, links: Links | None, shown: int
+) -> dict[str, str]:
+    """What only this letter says: `SHARED`, `URLS` and `PERSONAL`. `shown` of its picks have room in it."""
+    reader, number = letter.subscriber, len(letter.picks)
+    name = clean_words(reader.name)
+    acts = _acts(letter, config, words, links)
+    own = {
+        "subject": letter.subject or subject(letter.picks, letter.slot, reader.profile, words),
+        "preheader": preheader(letter.picks, words),
+        "count": _papers(number, words),
+        "greeting": words.say("Hello %(name)s,", name=shorten(name, 80)) if name else "",
+        "lede": _lede(letter, words),
+        "how": "",
+        "how_url": "",
+        "more": _more(number - shown, words) if number > shown else "",
+        "footer.why": _why_sent(reader, config, words),
+    }
+    if not_by_interests(letter):
+        own["how"] = words.say(
+            "Your profile names no interests yet. Say in your own words what you like to read about, and the "
+            "letters after that will follow it."
+        )
+        own["how_url"] = acts[0][0] if acts else mailto(config.reply_to, f"preferences {reader.address}")
+    for place in range(len(ACTS) + 1):
+        url, line = acts[place] if place < len(acts) else ("", "")
+        own[f"acts.{place}.url"], own[f"acts.{place}.line"] = url, line
+    return own
+
+
+@lru_cache(maxsize=1000)
+def _papers(number: int, words: Language) -> str:
+    return words.count("%(number)s paper", "%(number)s papers", number)
+
+
+def not_by_interests(letter: Letter) -> bool:
+    """Is this letter what is popular, since its reader has named nothing? Likes are interests, too."""
+    if not letter.subscriber.profile.is_empty:
+        return False
+    return all(reason.kind == "trending" for pick in letter.picks for reason in pick.reasons)
+
+
+def _acts(letter: Letter, config: LetterConfig, words: Language, links: Links | None) -> list[tuple[str, str]]:
+    """(URL, how it is done by mail) of what the reader may do about the letters, in the order of their labels."""
+    reader = letter.subscriber
+    if not reader.cadence:
+        return []
+    if links:
+        return [*((links.of_reader(act, reader), "") for act in ACTS), (links.letter(letter), "")]
+    found = []
+    for act in ACTS:
+        # The address stands in the subject because people write from another one than they read at.
+        line = f"{act} {reader.address}"
+        told = words.say(
+            "write to %(address)s with the subject “%(subject)s”", address=config.reply_to, subject=line
+        )
+        found.append((mailto(config.reply_to, line), told))
+    return found
+
+
+def _lede(letter: Letter, words: Language) -> str:
+    """How the picks were chosen, in one sentence."""
+    profile: Profile = letter.subscriber.profile
+    phrases, authors, liked = len(profile.interests), len(profile.authors), len(profile.liked)
+    for interest in profile.interests:
+        phrases -= interest.kind != "phrase"
+        authors += interest.kind == "author"
+        liked += interest.kind == "liked"
+    by_likes = not liked and _by_likes(letter.picks)
+    followed = phrases, authors, len(profile.categories), liked, by_likes
+    return _lede_of(len(letter.picks), letter.candidates, letter.days, followed, words)
+
+
+def _by_likes(picks: Sequence[Pick]) -> bool:
+    """Has anything that the reader liked chosen a paper?"""
+    for pick in picks:
+        for reason in pick.reasons:
+            if reason.kind in _LIKES:
+                return True
+    return False
+
+
+@lru_cache(maxsize=10_000)
+def _lede_of(number: int, pool: int, days: int, followed: tuple[int, int, int, int, bool], words: Language) -> str:
+    papers = _papers(number, words)
+    if pool >= number > 0:
+        papers = words.count("%(picks)s of %(number)s paper", "%(picks)s of %(number)s papers", pool, picks=number)
+        if days:
+            papers = words.count("%(papers)s from one day", "%(papers)s from %(number)s days", days, papers=papers)
+    wanted = _wanted(followed, words)
+    if not wanted:
+        return words.say("%(papers)s, by how much attention they get.", papers=papers)
+    # Translators: "7 of 212 papers from 3 days; you follow 4 interests, 2 authors and 3 papers you liked."
+    return words.say("%(papers)s; you follow %(interests)s.", papers=papers, interests=words.join(wanted))
+
+
+def _wanted(followed: tuple[int, int, int, int, bool], words: Language) -> list[str]:
+    """ "4 interests", "2 authors", "3 papers you liked"; empty for an empty profile."""
+    phrases, authors, categories, liked, by_likes = followed
+    found = [
+        words.count("%(number)s interest", "%(number)s interests", phrases) if phrases else "",
+        words.count("%(number)s author", "%(number)s authors", authors) if authors else "",
+        words.count("%(number)s category", "%(number)s categories", categories) if categories else "",
+        words.count("%(number)s paper you liked", "%(number)s papers you liked", liked) if liked else "",
+        words.say("what you liked") if by_likes else "",
+    ]
+    return [one for one in found if one]
+
+
+def _more(number: int, words: Language) -> str:
+    return words.count(
+        "and %(number)s more, for which there was no room in this letter",
+        "and %(number)s more, for which there was no room in this letter",
+        number,
+    )
+
+
+def _why_sent(reader: Subscriber, config: LetterConfig, words: Language) -> str:
+    said = _schedule(config.name, reader.cadence, reader.hour, reader.time_zone, words)
+    return said.replace("\0", reader.address)
+
+
+@lru_cache(maxsize=10_000)
+def _schedule(name: str, cadence: str, hour: int, zone: str, words: Language) -> str:
+    """When and why the letter comes, with a NUL for the address."""
+    if not cadence:
+        return words.say("This is a single test letter to %(address)s; no more will follow.", address="\0")
+    zone = zone.replace("_", " ")
+    # Translators: %(cadence)s is "every Monday", "every weekday" or "every day"; %(zone)s is "Europe/Berlin time".
+    return words.say(
+        "%(address)s gets %(name)s %(cadence)s at %(hour)s, %(zone)s, because it is on our list of readers.",
+        address="\0",
+        name=name,
+        cadence=_cadence(cadence, words),
+        hour=f"{hour:02}:00",
+        zone="UTC" if zone == "UTC" else words.say("%(zone)s time", zone=zone),
+    )
+
+
+def _cadence(cadence: str, words: Language) -> str:
+    kind, _, day = cadence.partition(":")
+    if kind == "weekly":
+        number = ("mon", "tue", "wed", "thu", "fri", "sat", "sun").index(day)
+        return words.say("every %(weekday)s", weekday=words.weekday(number))
+    return words.say("every weekday") if cadence == "weekdays" else words.say("every day")
+
+
+def _person(config: LetterConfig, words: Language) -> str:
+    return words.say("Questions? Answer this mail: a person at %(address)s reads it.", address=config.reply_to)
+
+
+# ---- groups
+
+
+def grouped(letter: Letter, words: Language) -> list[tuple[str, list[int]]]:
+    """(heading, places of picks) in the order of the letter; one group without a heading where none is needed.
+
+    The letter of a week is longer than a glance, so its papers stand by what they are there for.
+    """
+    every = list(range(len(letter.picks)))
+    if not letter.subscriber.cadence.startswith("weekly"):
+        return [("", every)]
+    groups: dict[str, list[int]] = {}
+    for place in every:
+        groups.setdefault(_heading(main_reason(letter.picks[place]), words), []).append(place)
+    return list(groups.items()) if len(groups) > 1 else [("", every)]
+
+
+def _heading(reason: Reason | None, words: Language) -> str:
+    if reason is None or reason.kind in ("trending", "more"):
+        return words.say("Popular")
+    if reason.kind in _LIKES:
+        return words.say("Similar to what you liked")
+    if reason.kind == "others":
+        return words.say("From readers like you")
+    said = shorten(clean_words(reason.text), 120)
+    if reason.kind == "author":
+        return words.say("By %(words)s", words=said)
+    return words.say("In %(words)s", words=said) if reason.kind == "category" else said
+
+
+# ---- a paper
+
+
+def card_view(pick: Pick, slot: date, words: Language, *, said: bool, grouped: bool) -> CardView:
+    """What is the same for all readers; the fields of `CardView.OWN` are empty, and of `say` the URL is the verdict
+    alone. `said` is whether readers can say what they think of a paper, on pages of ours.
+    """
+    paper = pick.paper
+    links = _links(paper, words)
+    votes = pick.votes
+    verdicts = {"more": words.say("More like this"), "less": words.say("Less like this"), "save": words.say("Save")}
+    return CardView(
+        number="",
+        mark="",
+        title=shorten(clean_words(paper.title), TITLE_LIMIT) or words.say("Untitled"),
+        # Code is no place to read a paper.
+        url=next((link.url for kind, link in links if kind != "code"), ""),
+        authors=_authors(paper.authors, words),
+        whys="",
+        abstract=sentences(clean(paper.abstract), ABSTRACT_LIMIT),
+        score="",
+        votes="" if votes is None else words.count("%(number)s vote", "%(number)s votes", votes),
+        trending=is_trending(pick),
+        listed=_listed(pick.listed, slot, words),
+        links=tuple(link for _, link in links),
+        say=tuple(SayView(verdicts[verdict], verdict) for verdict in VERDICTS) if said else (),
+        grouped=grouped,
+    )
+
+
+def in_brief(view: CardView) -> CardView:
+    """The same for the strip of what is also trending: one link, and nothing to say of it."""
+    return replace(view, links=view.links[: bool(view.url)], say=())
+
+
+def is_trending(pick: Pick) -> bool:
+    """Is it marked as trending? Not where that is its reason, which says so."""
+    said = all(reason.kind == "trending" for reason in pick.reasons)
+    return pick.trending >= TRENDING_FROM and not (said and pick.reasons)
+
+
+def score_words(pick: Pick, words: Language) -> str:
+    for reason in pick.reasons:
+        if reason.kind != "trending":
+            break
+    else:
+        if pick.reasons:
+            return _popularity(round(pick.score), words)
+    return _match(round(pick.score), words)
+
+
+@lru_cache(maxsize=1000)
+def _popularity(points: int, words: Language) -> str:
+    return words.say("popularity %(points)s", points=points)
+
+
+@lru_cache(maxsize=1000)
+def _match(points: int, words: Language) -> str:
+    # Translators: %(cadence)s is "every Monday", "every weekday" or "every day"; %(zone)s is "Europe/Berlin time".
+    # Translators: how well a paper suits its reader, of 100.
+    return words.say("match %(points)s", points=points)
+
+
+def _links(paper: Paper, words: Language) -> list[tuple[str, LinkView]]:
+    """One of each kind, in a fixed order; what is not a plain web address is left out."""
+    labels = {
+        "abstract": words.say("Abstract"),
+        "pdf": words.say("PDF"),
+        "page": words.say("Page"),
+        "code": words.say("Code"),
+    }
+    urls: dict[str, str] = {}
+    for link in paper.links:
+        if len(link.url) <= URL_LIMIT and _WEB_URL.fullmatch(link.url):
+            urls.setdefault(link.label, link.url)
+    return [(label, LinkView(said, urls[label])) for label, said in labels.items() if label in urls]
+
+
+def _authors(authors: Sequence[str], words: Language) -> str:
+    names = [name for author in authors if (name := shorten(clean_words(author), 80))]
+    rest = len(names) - AUTHORS_SHOWN
+    shown = ", ".join(names[:AUTHORS_SHOWN])
+    if rest <= 0:
+        return shown
+    return words.count("%(names)s and %(number)s more", "%(names)s and %(number)s more", rest, names=shown)
+
+
+def _listed(listed: date | None, slot: date, words: Language) -> str:
+    if listed is None:
+        return ""
+    if listed == slot:
+        return words.say("listed today")
+    if (slot - listed).days == 1:
+        return words.say("listed yesterday")
+    return words.say("listed on %(day)s", day=words.short_day(listed))
+
+
+# ---- reasons
+
+
+def told_reasons(pick: Pick) -> Sequence[Reason]:
+    """The reasons that are worth a line, at most three, the weightiest first."""
+    if len(pick.reasons) < 2:
+        return pick.reasons
+    first, *others = pick.reasons
+    weight = first.share
+    for reason in others:
+        if reason.share > weight or first.kind == "more":
+            first, *others = sorted(pick.reasons, key=_by_weight)
+            break
+        weight = reason.share if reason.kind != "more" else 0.0
+    # Popularity has a small part in nearly every pick; it is worth a line only where it decided. Nor is an interest
+    # that brought a point or two a reason that a reader would believe.
+    least = TOLD_FROM * pick.score
+    further = [reason for reason in others if reason.share >= least and reason.kind != "trending"]
+    return [first, *further[: REASONS_SHOWN - 1]]
+
+
+def _by_weight(reason: Reason) -> tuple[bool, float]:
+    return reason.kind == "more", -reason.share
+
+
+def age_of(pick: Pick, slot: date) -> int:
+    """How long ago a paper was listed, as far as words tell it: 0 a day, 1 a week, 2 more."""
+    days = (slot - pick.listed).days if pick.listed else 0
+    return 0 if days <= 1 else 1 if days <= 7 else 2
+
+
+def why_view(reason: Reason, age: int, words: Language) -> WhyView:
+    """`age` is that of the pick: `age_of`."""
+    said = shorten(clean_words(reason.text), 160)
+    terms = [term for term in map(clean_words, reason.terms[:TERMS_SHOWN]) if term]
+    # “tool use”: tool, use — says nothing twice.
+    repeated = set(" ".join(terms).casefold().split()) == set(re.findall(r"\w+", said.casefold()))
+    matched = "" if repeated else shorten(", ".join(terms), 120)
+    sentence = _why(reason, age, words)
+    if "\0" not in sentence:
+        said = matched = ""
+    before, _, after = sentence.partition("\0")
+    line = before + said + after + (f": {matched}" if matched else "")
+    return WhyView(before, said, after, matched, line)
+
+
+def _why(reason: Reason, age: int, words: Language) -> str:
+    """The sentence, with a NUL for the reader's words."""
+    kind, spot = reason.kind, "\0"
+    if kind == "trending":
+        lately = (words.say("Popular today"), words.say("Popular this week"), words.say("Popular lately"))
+        return lately[age]
+    if kind == "others":
+        return words.say("Suits readers who like what you like")
+    if kind == "more":
+        more = int(reason.text) if reason.text.isdigit() else 1
+        return words.count(
+            "And %(number)s more of what you follow or like", "And %(number)s more of what you follow or like", more
+        )
+    if kind == "author":
+        return words.say("By %(words)s, whom you follow", words=spot)
+    if kind == "category":
+        return words.say("In %(words)s, which you follow", words=spot)
+    if kind not in _LIKES:
+        return words.say("Because you follow “%(words)s”", words=spot)
+    saved, beside = kind == "saved", reason.beside
+    if beside > MANY and saved:
+        return words.say("Because you saved “%(words)s” and many others like it", words=spot)
+    if beside > MANY:
+        return words.say("Because you liked “%(words)s” and many others like it", words=spot)
+    if beside and saved:
+        return words.count(
+            "Because you saved “%(words)s” and %(number)s other like it",
+            "Because you saved “%(words)s” and %(number)s others like it",
+            beside,
+            words=spot,
+        )
+    if beside:
+        return words.count(
+            "Because you liked “%(words)s” and %(number)s other like it",
+            "Because you liked “%(words)s” and %(number)s others like it",
+            beside,
+            words=spot,
+        )
+    if saved:
+        return words.say("Because you saved “%(words)s”", words=spot)
+    return words.say("Because you liked “%(words)s”", words=spot)

@@ -23,7 +23,7 @@ from digest.ranking.space import Space
 from digest.ranking.trending import trending
 
 HALF_LIFE_DAYS = 365.0  # in which a like or dislike with a date fades to one half
-BLOCK = 256  # readers at a time ...
+BLOCK = 500  # readers at a time ...
 CELLS = 4_000_000  # ... or fewer, so that readers × shelf × interests stays below
 ALIKE = 0.12  # papers whose cosine is above this are seen to be alike
 

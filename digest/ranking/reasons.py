@@ -122,22 +122,28 @@ class Teller:
         if not weights:
             return ()
         written = self._written[place]
-        if one.kind == "phrase":
-            # Told as its reader spells it, but not with capitals that the paper does not have.
-            asked = {
-                term: spelt
-                for term, spelt in _spelt(one.text).items()
-                if spelt.casefold() != written.get(term, "").casefold()
-            }
-            written = {**{term: written[term] for term in weights if term in written}, **asked}
-        covered = {word for term in weights if " " in term and term in written for word in term.split(" ")}
+        spelt = _spelt(one.text) if one.kind == "phrase" else {}
+        covered = {
+            word
+            for term in weights
+            if " " in term and (term in written or term in spelt)
+            for word in term.split(" ")
+        }
         if one.kind != "phrase":
             # Two abstracts share many a word by chance; what is told of them stands in a title.
             liked = self._catalogue.paper(one)
             titles = _in_title(self._papers[place].title), _in_title(liked.title if liked else one.text)
             weights = {term: weights[term] for term in weights if term in titles[0] or term in titles[1]}
-        ranked = sorted(weights, key=lambda term: (-weights[term], term))
-        told = [written[term] for term in ranked if term in written and term not in covered]
+        told = []
+        for term in sorted(weights, key=lambda term: (-weights[term], term)):
+            if term in covered:
+                continue
+            plain, asked = written.get(term), spelt.get(term)
+            # As its reader spells it, but not with capitals that the paper does not have.
+            if asked is not None and (plain is None or asked.casefold() != plain.casefold()):
+                told.append(asked)
+            elif plain is not None:
+                told.append(plain)
         return tuple(dict.fromkeys(told))[:MOST_TERMS]
 
 

@@ -281,18 +281,15 @@ def in_brief(view: CardView) -> CardView:
 
 def is_trending(pick: Pick) -> bool:
     """Is it marked as trending? Not where that is its reason, which says so."""
-    said = all(reason.kind == "trending" for reason in pick.reasons)
-    return pick.trending >= TRENDING_FROM and not (said and pick.reasons)
+    if pick.trending < TRENDING_FROM:
+        return False
+    return not pick.reasons or any(reason.kind != "trending" for reason in pick.reasons)
 
 
 def score_words(pick: Pick, words: Language) -> str:
-    for reason in pick.reasons:
-        if reason.kind != "trending":
-            break
-    else:
-        if pick.reasons:
-            return _popularity(round(pick.score), words)
-    return _match(round(pick.score), words)
+    reasons = pick.reasons
+    popular = reasons and reasons[0].kind == "trending" and all(one.kind == "trending" for one in reasons)
+    return _popularity(round(pick.score), words) if popular else _match(round(pick.score), words)
 
 
 @lru_cache(maxsize=1000)

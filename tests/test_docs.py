@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -49,6 +51,23 @@ def test_each_command_is_in_the_readme_with_its_options_and_has_an_example(name:
     assert not missing, f"README does not name {missing} of `{name}`"
     assert command.help
     assert re.search(rf"Example: .*{name.split()[-1]}", command.epilog or ""), f"`{name} --help` has no example"
+
+
+def test_each_command_is_found_in_its_file() -> None:
+    """A command is loaded by its name alone; one that stands elsewhere would not be found."""
+    for name, command in commands():
+        words = name.removeprefix("digest ")
+        file = cli.COMMANDS.get(words) or cli.COMMANDS[words.split(" ")[0]]
+        assert command.callback is not None
+        assert command.callback.__module__ == f"digest.cli.{file}", words
+    groups = {"profiles", "outbox", "dkim", "templates", "secret"}
+    assert {name.split(" ")[0] for name in cli.COMMANDS} == {name.split(" ")[1] for name, _ in commands()} | groups
+
+
+@pytest.mark.parametrize("words", ["status", "--home run status", "profiles check", "outbox", "why x"])
+def test_what_ranks_nothing_loads_nothing_to_rank_with(words: str) -> None:
+    code = f"import sys; from digest import cli; cli.register({words.split()!r}); print('sklearn' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).split() == ["False"]
 
 
 def test_the_readme_names_no_command_that_is_not_there() -> None:

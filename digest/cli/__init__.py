@@ -3,35 +3,58 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from importlib import import_module
+from itertools import pairwise
 
 from digest.cli.common import app, complain
 from digest.errors import DigestError, UserFileError
 
+# The file of each command, in the order of the help.
+COMMANDS = {
+    "init": "setup",
+    "ingest": "pages",
+    "profiles check": "profiles",
+    "profiles diff": "profiles",
+    "profiles apply": "profiles",
+    "profiles edit": "profiles",
+    "profiles import": "libraries",
+    "profiles suggest": "suggestions",
+    "preview": "preview",
+    "lint-letter": "lint",
+    "like": "verdicts",
+    "dislike": "verdicts",
+    "save": "verdicts",
+    "run": "run",
+    "status": "ask",
+    "why": "ask",
+    "outbox": "mail",
+    "test-mail": "mail",
+    "dkim": "dkim",
+    "templates": "templates",
+    "secret": "secret",
+    "serve": "serve",
+    "evaluate": "evaluate",
+    "demo": "demo",
+}
 
-def register() -> None:
-    """Add every command to `app`; the order here is the order of the help."""
-    from digest.cli import setup  # noqa: F401  isort: skip
-    from digest.cli import pages  # noqa: F401  isort: skip
-    from digest.cli import profiles  # noqa: F401  isort: skip
-    from digest.cli import libraries  # noqa: F401  isort: skip
-    from digest.cli import suggestions  # noqa: F401  isort: skip
-    from digest.cli import preview  # noqa: F401  isort: skip
-    from digest.cli import lint  # noqa: F401  isort: skip
-    from digest.cli import verdicts  # noqa: F401  isort: skip
-    from digest.cli import run  # noqa: F401  isort: skip
-    from digest.cli import ask  # noqa: F401  isort: skip
-    from digest.cli import mail  # noqa: F401  isort: skip
-    from digest.cli import dkim  # noqa: F401  isort: skip
-    from digest.cli import templates  # noqa: F401  isort: skip
-    from digest.cli import secret  # noqa: F401  isort: skip
-    from digest.cli import serve  # noqa: F401  isort: skip
-    from digest.cli import evaluate  # noqa: F401  isort: skip
-    from digest.cli import demo  # noqa: F401  isort: skip
+
+def register(arguments: Sequence[str] = ()) -> None:
+    """Add the command that the arguments name to `app`, or else every one.
+
+    The files of a few commands take a second to load, for what they rank with, and the others need not wait for it.
+    """
+    words = [word for before, word in pairwise(["", *arguments]) if word[:1] != "-" and before != "--home"]
+    named = " ".join(words[:2]) if " ".join(words[:2]) in COMMANDS else "".join(words[:1])
+    wanted = {COMMANDS[named]} if named in COMMANDS else set(COMMANDS.values())
+    for name in dict.fromkeys(COMMANDS.values()):
+        if name in wanted:
+            import_module(f"digest.cli.{name}")
 
 
 def main() -> None:
     """The console script. What a user can mend is said in a line or two, never with a traceback."""
-    register()
+    register(sys.argv[1:])
     try:
         app()
     except DigestError as error:

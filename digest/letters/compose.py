@@ -93,6 +93,7 @@ class _Card:
     html: Shell
     text: Shell
     numbers: int  # of its links
+    age: int  # see `wording.age_of`
 
 
 @dataclass(slots=True)
@@ -154,8 +155,8 @@ class _Typesetter:
                 done.text.append(self._group("txt", heading))
             for place in places:
                 pick, number = letter.picks[place], number + 1
-                html, text = self._whys(pick, slot)
-                card = self._card(pick, slot, html != b"", heading != "")
+                card = self._card(pick, slot, pick.reasons != (), heading != "")
+                html, text = self._whys(pick, card.age)
                 score = self._piece(wording.score_words(pick, self._words))
                 first, linked = linked + 1, linked + card.numbers
                 counted = NUMBERS[first : linked + 1]
@@ -221,7 +222,7 @@ class _Typesetter:
         if part == "also":
             view = wording.in_brief(view)
         marks: dict[str, Wrapped] = {}
-        number = len(view.links) + len(view.say)
+        number, age = len(view.links) + len(view.say), wording.age_of(pick, slot)
         counted: list[Any] = [Slot(f"links.{place}", marks, whole=True) for place in range(number)]
         own: dict[str, Any] = {
             name: Slot(name, marks, there=part == "card", whole=True) for name in ("number", "score")
@@ -239,20 +240,21 @@ class _Typesetter:
             names = [*_CARD, *(mark.name for mark in counted)]
             return Shell(self._render(f"letter/{part}.{kind}", card=replace(view, whys=whys)), marks, names)
 
-        card: _Card = _keep(self._cards, key, _Card(paper, shell("html", "whys"), shell("txt", "lines"), number))
+        card: _Card = _keep(
+            self._cards, key, _Card(paper, shell("html", "whys"), shell("txt", "lines"), number, age)
+        )
         return card
 
-    def _whys(self, pick: Pick, slot: date) -> tuple[bytes, bytes]:
+    def _whys(self, pick: Pick, age: int) -> tuple[bytes, bytes]:
         """The reasons of a pick, in HTML and in text."""
         html, text = b"", b""
-        age = wording.age_of(pick, slot)
         for reason in wording.told_reasons(pick):
             key = (reason.kind, reason.text, reason.terms, reason.beside, age)
             known = self._reasons.get(key)
             if known is None:
                 view = wording.why_view(reason, age, self._words)
                 known = _keep(self._reasons, key, (self._why("html", view), self._why("txt", view)))
-            html, text = html + known[0], text + known[1]
+            html, text = (html + known[0], text + known[1]) if html else known
         return html, text
 
     def _why(self, kind: str, view: WhyView) -> bytes:

@@ -20,7 +20,7 @@ from digest.errors import StoreLocked
 from digest.language import language_of
 from digest.letters.mime import message_id
 from digest.letters.subject import count, subject
-from digest.letters.wording import grouped
+from digest.letters.wording import placed
 from digest.model import Letter, LetterState, Pick, Subscriber, SubscriberState, Verdict
 from digest.pool import Edition, Pool
 from digest.ranking.ranker import Reader
@@ -232,9 +232,7 @@ class Press:
         words = language_of(reader.language, self.config.letter.language)
         line = subject(picks, edition.day, reader.profile, words)
         letter = replace(letter, picks=picks, also=edition.ranker.also(want, picks), subject=line)
-        # A paper's place is the number that the reader sees.
-        places = [place for _, group in grouped(letter, words) for place in group]
-        return replace(letter, picks=tuple(picks[place] for place in places), state=LetterState.READY)
+        return replace(letter, picks=placed(letter, words), state=LetterState.READY)
 
 
 def due_by_hand(everyone: Iterable[Subscriber], now: datetime, day: date | None = None) -> list[Due]:

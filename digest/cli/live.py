@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import webbrowser
 from collections.abc import Callable
 from datetime import date
@@ -38,10 +39,9 @@ def serve(home: Path, name: str, day: date | None, port: int, *, open_: bool) ->
     """Serve until told to stop. Raises `PortTaken`."""
     maker = Maker(home)
     try:
-        server = ThreadingHTTPServer((HERE, port), partial(_Handler, maker, Wish(name, day)))
+        server = _Server((HERE, port), partial(_Handler, maker, Wish(name, day)))
     except OSError as error:
         raise PortTaken(port=port, detail=error.strerror or error) from None
-    server.daemon_threads = True
     url = f"http://{HERE}:{server.server_address[1]}/"
     signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -61,6 +61,16 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A browser that goes away before it has its answer is no news; what is wrong else is one line."""
+        error = sys.exception()
+        if not isinstance(error, ConnectionError | TimeoutError):
+            note(f"a request could not be answered: {type(error).__name__}: {error}")
+
+
 class _Handler(BaseHTTPRequestHandler):
     timeout = 30  # seconds for a browser that says nothing
     server: ThreadingHTTPServer
@@ -72,13 +82,18 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if not self._is_ours():
             return
-        address = urlsplit(self.path)
+        try:
+            address = urlsplit(self.path)
+            query = dict(parse_qsl(address.query, max_num_fields=20))
+        except ValueError:
+            self._plain(HTTPStatus.BAD_REQUEST, "This is no address of a page.")
+            return
         answer = self._pages.get(address.path)
         if answer is None:
             self._plain(HTTPStatus.NOT_FOUND, "There is no such page.")
             return
         try:
-            answer(self, dict(parse_qsl(address.query, max_num_fields=20)))
+            answer(self, query)
         except (ConnectionError, TimeoutError):
             self.close_connection = True
         except Exception as error:  # a defect of ours must not end the preview

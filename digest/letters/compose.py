@@ -179,7 +179,7 @@ class _Typesetter:
         """The words of the letter's own by the names of slots, and the frames that they go into."""
         own = wording.letter_words(letter, self._config, self._words, self._links, shown)
         empty = tuple([name for name, said in own.items() if not said])
-        key = (letter.slot, letter.subscriber.cadence == "", empty, bool(letter.also))
+        key = (letter.slot, letter.subscriber.cadence == "", empty, bool(letter.picks), bool(letter.also))
         frame = self._frames.get(key)
         if frame is None:
             frame = self._render_frame(letter, own, "html"), self._render_frame(letter, own, "txt")
@@ -281,7 +281,7 @@ class _Typesetter:
         marks: dict[str, Wrapped] = {}
         slots: dict[str, Any] = {"cards": Slot("cards", marks, there=bool(letter.picks), whole=True)}
         slots["also"] = Slot("also", marks, there=bool(letter.also), whole=True)
-        slots |= {name: Slot(name, marks) for name in (f"acts.{place}.number" for place in range(ACTS))}
+        slots |= {name: Slot(name, marks, whole=True) for name in (f"acts.{place}.number" for place in range(ACTS))}
         for name in (*wording.SHARED, *wording.URLS, *wording.PERSONAL):
             slots[name] = Slot(name, marks, there=bool(own[name]))
         view = wording.letter_view(letter, self._config, self._words, slots)

@@ -103,6 +103,9 @@ def careful(name: str, jinjas: Callable[..., Any]) -> Callable[..., Any]:
 
 def wrap_filter(text: Any, width: int = WIDTH, first: Any = "", rest: str = "") -> Any:
     """The filter `wrap` of text templates: see `wrap`. The first line may start with a slot of a known width."""
+    # Looked at here, as a slot is wrapped when the template has long been left, and cannot be named any more.
+    if type(width) is not int or not isinstance(first, str | Slot) or not isinstance(rest, str):
+        raise Misused('`wrap` takes a number of columns, and for `first` and `rest` text: wrap(72, first="- ")')
     if isinstance(text, Slot):
         return text.wrapped(width, str(first), rest)
     if "\0" in str(text):

@@ -217,18 +217,31 @@ def _person(config: LetterConfig, words: Language) -> str:
 # ---- groups
 
 
+def placed(letter: Letter, words: Language) -> tuple[Pick, ...]:
+    """The picks in the order of the letter, for those who store it: a pick's place is the number a reader sees."""
+    return tuple(letter.picks[place] for places in _groups(letter, words).values() for place in places)
+
+
 def grouped(letter: Letter, words: Language) -> list[tuple[str, list[int]]]:
     """(heading, places of picks) in the order of the letter; one group without a heading where none is needed.
 
-    The letter of a week is longer than a glance, so its papers stand by what they are there for.
+    The letter of a week is longer than a glance, so its papers stand by what they are there for. No heading moves a
+    paper: where the picks are in another order, as after a change of cadence, there are none.
     """
     every = list(range(len(letter.picks)))
-    if not letter.subscriber.cadence.startswith("weekly"):
-        return [("", every)]
+    groups = _groups(letter, words)
+    if len(groups) > 1 and [place for places in groups.values() for place in places] == every:
+        return list(groups.items())
+    return [("", every)]
+
+
+def _groups(letter: Letter, words: Language) -> dict[str, list[int]]:
+    """Heading → places of picks, in the order of each heading's first."""
+    weekly = letter.subscriber.cadence.startswith("weekly")
     groups: dict[str, list[int]] = {}
-    for place in every:
-        groups.setdefault(_heading(main_reason(letter.picks[place]), words), []).append(place)
-    return list(groups.items()) if len(groups) > 1 else [("", every)]
+    for place, pick in enumerate(letter.picks):
+        groups.setdefault(_heading(main_reason(pick), words) if weekly else "", []).append(place)
+    return groups
 
 
 def _heading(reason: Reason | None, words: Language) -> str:

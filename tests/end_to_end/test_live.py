@@ -6,6 +6,8 @@ import html
 import http.client
 import re
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -152,6 +154,20 @@ def test_it_answers_this_machine_alone_and_is_only_looked_at(live: Callable[...,
     assert one.ask("/?" + "&".join(f"a{n}=1" for n in range(100)))[0] < 600
     code, out, _ = one.end(signal.SIGTERM)
     assert (code, out) == (0, "The preview has ended.\n")
+
+
+def test_a_browser_that_goes_away_or_asks_nonsense_is_no_news(live: Callable[..., Live]) -> None:
+    one = live()
+    assert one.ask("x://[")[0] == 400
+    assert one.ask("/?" + "&".join("a" * 50))[0] == 400
+    for asked in (b"GET", b"GET /nowhere HTTP/1.0\r\nHost: 127.0.0.1:%d\r\n\r\n" % one.port):
+        with socket.create_connection(("127.0.0.1", one.port)) as browser:
+            browser.sendall(asked)
+            browser.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closing resets
+    assert "Tools" in one.page()
+    code, _, err = one.end()
+    assert code == 0
+    assert err.splitlines()[1:] == [], "beside how to end it"
 
 
 def test_it_follows_the_files_and_outlives_their_faults(home: Digest, live: Callable[..., Live]) -> None:

@@ -9,7 +9,9 @@ from digest.config import LetterConfig
 from digest.letters.compose import Composer, Rendered
 from digest.letters.links import Links
 from digest.letters.mime import message_id
+from digest.letters.subject import ENGLISH
 from digest.letters.templates import Templates
+from digest.letters.wording import placed
 from digest.model import Interest, Letter, Link, Paper, Pick, Profile, Reason, Subscriber
 from digest.tokens import Keys
 
@@ -161,6 +163,7 @@ def render(one: Letter, config: LetterConfig = CONFIG, templates: Templates | No
 
 
 def letter(subscriber: Subscriber = ADA, picks: tuple[Pick, ...] = PICKS, **changes: object) -> Letter:
+    """A letter as an edition writes it: its picks are in the order in which they are shown."""
     one = Letter(
         subscriber=subscriber,
         slot=SLOT,
@@ -171,7 +174,8 @@ def letter(subscriber: Subscriber = ADA, picks: tuple[Pick, ...] = PICKS, **chan
         created_at=datetime(2026, 11, 20, 6, 0, tzinfo=UTC),
         id=4711,
     )
-    return replace(one, **changes)  # type: ignore[arg-type]
+    one = replace(one, **changes)  # type: ignore[arg-type]
+    return replace(one, picks=placed(one, ENGLISH))
 
 
 def daily() -> Letter:

@@ -117,12 +117,22 @@ def test_the_papers_of_a_week_stand_by_what_they_are_there_for() -> None:
     assert numbers == list(range(1, len(WEEK) + 1))
 
 
-def test_what_a_reader_says_of_a_paper_names_its_place_and_not_its_number() -> None:
-    """Pages look a paper up by its place in the store, whatever the order it is shown in."""
+def test_the_number_of_a_paper_is_its_place_in_the_store() -> None:
+    """By the number a reader names a paper, and pages look it up by its place."""
     _, text = of_a_week(*WEEK)
-    cards = re.split(r"\n ?\d+\. Paper ", text)[1:]
-    for card in cards:
-        assert set(re.findall(r"/say/[0-9a-f]+-[0-9a-f]+/(\d+)/", card)) == {card.split()[0]}
+    said = re.findall(r"(?m)^ ?(\d+)\. Paper(?:.|\n)*?/say/[0-9a-f-]+/(\d+)/more", text)
+    assert said == [(str(n), str(n)) for n in range(1, len(WEEK) + 1)]
+
+
+def test_no_heading_moves_a_paper_when_the_cadence_has_changed_since_it_was_stored() -> None:
+    picks = tuple(
+        replace(PICKS[0], paper=replace(PICKS[0].paper, title=f"Paper {n}"), reasons=(main,) if main else ())
+        for n, main in enumerate(WEEK, 1)
+    )
+    written = letter(ADA, picks)
+    assert written.picks == picks
+    text = render(replace(written, subscriber=replace(ADA, cadence="weekly:fri"))).text
+    assert re.findall(r"(?m)^ ?(\d+)\. Paper (\d+)", text) == [(str(n), str(n)) for n in range(1, len(WEEK) + 1)]
 
 
 def test_a_week_with_one_kind_of_reason_needs_no_headings() -> None:

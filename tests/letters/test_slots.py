@@ -12,6 +12,7 @@ import pytest
 from sample_letters import ADA, CONFIG, LINKS, PICKS, daily, letter, render
 
 from digest.letters import qp, twin
+from digest.letters.check import first_fault
 from digest.letters.compose import Composer
 from digest.letters.slots import Misused, Shell, Slot, Wrapped
 from digest.letters.templates import Templates
@@ -132,6 +133,20 @@ def test_it_can_be_printed_joined_and_wrapped(tmp_path: Path) -> None:
     assert same(daily(), templates) == (
         f"<6 papers> 100% 6 papers6 papers\n{wrap(lede)}\n{wrap(lede, 20, '* ', '  ')}\n{wrap(lede, rest='> ')}\n"
     )
+
+
+@pytest.mark.parametrize(
+    "said", ['letter.lede | wrap("72")', "letter.lede | wrap(none)", "letter.lede | wrap(40.5)", "number | wrap"]
+)
+def test_what_cannot_be_wrapped_is_a_fault_of_the_template(said: str, tmp_path: Path) -> None:
+    """And not of the letter: it would be found only where the template is filled, and fail every letter."""
+    number = "{% set number = letter.footer.acts[0].number %}"
+    templates = mine(tmp_path, "letter.txt", f"{number}{{{{ {said} }}}}{{{{ letter.cards }}}}")
+    with pytest.raises(Misused, match="wrap"):
+        Composer(CONFIG, templates, LINKS).render(daily())
+    place = first_fault(templates, CONFIG, LINKS)
+    assert place is not None
+    assert (place.path, place.line) == (str(tmp_path / "letter" / "letter.txt"), 1)
 
 
 def test_a_title_is_wrapped_after_its_number(tmp_path: Path) -> None:

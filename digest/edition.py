@@ -323,7 +323,7 @@ def _why_empty(edition: Edition, want: Reader) -> str:
     floor = f"below the floor of {want.profile.floor:g} (the best has {tally.best:.1f})"
     parts = [
         (tally.below, floor),
-        (tally.unrelated, "without anything that you asked for"),
+        (tally.unrelated, "with nothing that the profile asks for"),
         (tally.sent, "sent before"),
         (tally.kept_out, "muted or rated"),
     ]

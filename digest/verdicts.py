@@ -90,7 +90,7 @@ def _in_last_letter(connection: sa.Connection, reader: Subscriber, text: str, pl
     sent = (one for one in letters.of_subscriber(connection, reader.id) if one.picks and one.state in _SEEN)
     last = next(sent, None)
     if last is None:
-        raise UnknownPaper(name=text, nearest=f" {reader.handle} was sent no letter yet.")
+        raise UnknownPaper(name=text, nearest=f" No letter was sent to {reader.handle} yet.")
     if not 1 <= place <= len(last.picks):
         held = "1 paper" if len(last.picks) == 1 else f"{len(last.picks)} papers"
         raise UnknownPaper(name=text, nearest=f" The last letter of {reader.handle}, of {last.slot}, had {held}.")

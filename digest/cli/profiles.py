@@ -196,6 +196,6 @@ def _show(plan: Plan, reading: roster.Reading, json: bool, *, done: bool = False
         for reader in reading.subscribers if done else ():
             if reader.address == EXAMPLE_ADDRESS:
                 name = reader.handle
-                note(f"{name} has the example's address still; `digest profiles edit {name}` mends it")
+                note(f"{name}: the address is still the example's; `digest profiles edit {name}` mends it")
     if problems:  # what was applied is done, whatever else was refused
         raise typer.Exit(1 if done and reading.subscribers else 3)

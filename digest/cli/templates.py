@@ -102,7 +102,8 @@ def _in(folder: Path) -> Templates:
 
 def _tell_strangers(folder: Path) -> None:
     """Files that no template is named as may be misspelt, or taken in by others."""
-    for path in sorted(folder.glob("letter/*")):
+    misplaced = (path for name in NAMES if (path := folder / Path(name).name).is_file())
+    for path in sorted([*folder.glob("letter/*"), *misplaced]):
         name = path.relative_to(folder).as_posix()
         if path.suffix in (".html", ".txt") and name not in NAMES:
             guess = tomlfile.nearest(name, NAMES)

@@ -197,7 +197,7 @@ def test_apply_that_was_partly_refused_ends_with_1_and_wholly_with_3(digest: Dig
 
 def test_the_example_s_address_that_is_left_in_a_profile_is_noticed(empty: Digest) -> None:
     empty("init")
-    assert "you has the example's address still" in empty("profiles", "apply").err
+    assert "you: the address is still the example's" in empty("profiles", "apply").err
     empty.profile("you", address="me@example.org")
     assert "example's" not in empty("profiles", "apply").err
 

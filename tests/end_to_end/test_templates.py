@@ -47,7 +47,10 @@ def test_a_folder_without_templates_is_named(digest: Digest) -> None:
     assert "replaces no template" in digest("templates", "check", digest.home / "profiles", code=3).err
     mend(digest, "card.html", "number", "number")
     digest.write("mine/letter/leter.html", "")
-    assert "did you mean letter/letter.html?" in digest("templates", "check", digest.home / "mine").err
+    digest.write("mine/why.txt", "")  # beside letter/, where nobody looks
+    said = digest("templates", "check", digest.home / "mine").err
+    assert "did you mean letter/letter.html?" in said
+    assert "did you mean letter/why.txt?" in said
 
 
 LETTER = "{{ letter.count }}"

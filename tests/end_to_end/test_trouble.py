@@ -93,7 +93,7 @@ def test_an_empty_letter_counts_each_paper_once_and_rightly(two: Digest) -> None
     two("profiles", "apply")
     two("run", "--day", DAY)
     (one,) = two("why", "alice", "--json").json
-    assert one["note"] == "nothing new among 5 candidates: 5 papers without anything that you asked for"
+    assert one["note"] == "nothing new among 5 candidates: 5 papers with nothing that the profile asks for"
 
 
 def test_a_file_that_cannot_be_named_or_shown(two: Digest) -> None:

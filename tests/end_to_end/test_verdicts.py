@@ -50,7 +50,7 @@ def test_a_paper_of_the_last_letter_by_its_place(alice: Digest) -> None:
 def test_who_was_sent_nothing_has_no_last_letter(alice: Digest) -> None:
     alice.profile("bela")
     alice("profiles", "apply")
-    assert "bela was sent no letter yet" in alice("like", "bela", "#1", code=1).err
+    assert "No letter was sent to bela yet" in alice("like", "bela", "#1", code=1).err
 
 
 def test_an_unknown_paper_names_the_nearest(alice: Digest) -> None:

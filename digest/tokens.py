@@ -14,7 +14,8 @@ from hmac import compare_digest
 
 SECRET_BYTES = 32
 _SIGNATURE_BYTES = 16
-_TOKEN = re.compile(r"([0-9a-f]{1,16})-([0-9a-f]{32})")
+# A number as we write it, so that there is one token for one thing, and small enough for a column of a database.
+_TOKEN = re.compile(r"(0|[1-9a-f][0-9a-f]{0,14}|[1-7][0-9a-f]{15})-([0-9a-f]{32})")
 
 
 class Keys:

@@ -119,6 +119,9 @@ class Source:
     def unknown(self) -> Iterator[Place]:
         """Every variable that there is not, also where no letter leads to it."""
         strange = meta.find_undeclared_variables(self._tree) - {self._root} - self._globals
+        # What is set in one branch alone is a variable, too.
+        strange -= {one.name for one in self._tree.find_all(nodes.Name) if one.ctx != "load"}
+        strange -= {one.name for one in self._tree.find_all(nodes.Macro)}
         own = [one.name for one in fields(self._types[self._root])]
         for name in self._tree.find_all(nodes.Name):
             if name.ctx == "load" and name.name in strange:

@@ -33,6 +33,18 @@ def test_the_shipped_templates_pass_and_so_do_their_copies(digest: Digest) -> No
     assert "10 of them yours" in digest("templates", "check").out
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "{% if card.url %}{% set u = 1 %}{% else %}{% set u = 2 %}{% endif %}{{ u }}",
+        "{% if true %}{% macro twice(x) %}{{ x }}{{ x }}{% endmacro %}{{ twice('-') }}{% endif %}",
+    ],
+)
+def test_a_name_that_the_template_itself_gives_is_known(digest: Digest, said: str) -> None:
+    mend(digest, "card.html", "{{ card.title }}", f"{{{{ card.title }}}}{said}")
+    assert "nothing is wrong" in digest("templates", "check", digest.home / "mine").out
+
+
 def test_a_copy_never_overwrites(digest: Digest) -> None:
     own = digest.write("mine/letter/card.txt", "my own words\n")
     said = digest("templates", "copy", digest.home / "mine", "card.txt", "letter/why.txt")

@@ -34,7 +34,7 @@ from given import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from digest.model import Letter, LetterState, Outcome, Subscriber, SubscriberState
+from digest.model import Letter, LetterState, Outcome, Pick, Subscriber, SubscriberState
 from digest.store import editions, letters, subscribers
 from digest.store.opening import Store, open_store
 
@@ -138,6 +138,24 @@ def test_what_never_arrived_may_be_picked_again(store: Store, ready: list[Subscr
     assert memory(store, reader) == {}
     bees, *_ = stored_papers(store)
     assert write(store, letter(reader, bees, slot=DAY + timedelta(days=1))) == 1
+
+
+def test_what_is_also_trending_is_remembered_as_the_picks_are(store: Store) -> None:
+    add(store, paper("Bees"), paper("Wasps"), paper("Ants"))
+    bees, wasps, ants = stored_papers(store)
+    (reader,) = subscribe(store, "alice")
+    also = (Pick(wasps, 0.0, 0.0, 0.75, (), DAY, 212), Pick(ants, 0.0, 0.0, 0.5, (), DAY, None))
+    assert write(store, letter(reader, bees, also=also)) == 1
+    assert [pick.paper for pick in of(store, reader).picks] == [bees]
+    assert of(store, reader).also == also
+    assert len(memory(store, reader)) == 3
+    tomorrow = letter(reader, ants, slot=DAY + timedelta(days=1))
+    with pytest.raises(IntegrityError):
+        write(store, tomorrow)
+    with store.write() as connection:
+        letters.expire(connection, NOW + 25 * HOUR)
+    assert memory(store, reader) == {}
+    assert write(store, tomorrow) == 1
 
 
 @pytest.mark.parametrize("outcome", [SENT, DEFERRED, UNCERTAIN])

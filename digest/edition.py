@@ -163,7 +163,16 @@ class Press:
             memory = letters.memory(connection, [reader.id], without=own)
             said = self._pool.heard(connection, edition, [reader.id])
         asked = Reader(reader.profile, memory.get(reader.id, {}), said.get(reader.id, ()))
-        return edition.ranker.explain(asked)
+        verdicts = edition.ranker.explain(asked)
+        picks = tuple(one.pick for one in verdicts if one.included)
+        order = self._order(reader, picks)
+        places = [replace(verdicts[place], why=f"in, place {number}") for number, place in enumerate(order, 1)]
+        return places + verdicts[len(picks) :]
+
+    def _order(self, reader: Subscriber, picks: Sequence[Pick]) -> list[int]:
+        """The picks as the letter has them, whose headings may bring together what was chosen apart."""
+        words = language_of(reader.language, self.config.letter.language)
+        return [place for _, group in grouped(reader, picks, words) for place in group]
 
     def _write_shard(self, edition: Edition, shard: Sequence[Subscriber], now: datetime, reopen: bool) -> Written:
         # Scored before the write begins: interests may be many, and whoever else writes has to wait for us.
@@ -233,8 +242,8 @@ class Press:
         line = subject(picks, edition.day, reader.profile, words)
         letter = replace(letter, picks=picks, also=edition.ranker.also(want, picks), subject=line)
         # A paper's place is the number that the reader sees.
-        places = [place for _, group in grouped(letter, words) for place in group]
-        return replace(letter, picks=tuple(picks[place] for place in places), state=LetterState.READY)
+        ordered = tuple(picks[place] for place in self._order(reader, picks))
+        return replace(letter, picks=ordered, state=LetterState.READY)
 
 
 def due_by_hand(everyone: Iterable[Subscriber], now: datetime, day: date | None = None) -> list[Due]:

@@ -217,17 +217,17 @@ def _person(config: LetterConfig, words: Language) -> str:
 # ---- groups
 
 
-def grouped(letter: Letter, words: Language) -> list[tuple[str, list[int]]]:
+def grouped(reader: Subscriber, picks: Sequence[Pick], words: Language) -> list[tuple[str, list[int]]]:
     """(heading, places of picks) in the order of the letter; one group without a heading where none is needed.
 
     The letter of a week is longer than a glance, so its papers stand by what they are there for.
     """
-    every = list(range(len(letter.picks)))
-    if not letter.subscriber.cadence.startswith("weekly"):
+    every = list(range(len(picks)))
+    if not reader.cadence.startswith("weekly"):
         return [("", every)]
     groups: dict[str, list[int]] = {}
     for place in every:
-        groups.setdefault(_heading(main_reason(letter.picks[place]), words), []).append(place)
+        groups.setdefault(_heading(main_reason(picks[place]), words), []).append(place)
     return list(groups.items()) if len(groups) > 1 else [("", every)]
 
 

@@ -163,7 +163,11 @@ class Press:
             memory = letters.memory(connection, [reader.id], without=own)
             said = self._pool.heard(connection, edition, [reader.id])
         asked = Reader(reader.profile, memory.get(reader.id, {}), said.get(reader.id, ()))
-        return edition.ranker.explain(asked)
+        verdicts = edition.ranker.explain(asked)
+        picks = tuple(one.pick for one in verdicts if one.included)
+        order = placed(reader, picks, language_of(reader.language, self.config.letter.language))
+        places = [replace(verdicts[place], why=f"in, place {number}") for number, place in enumerate(order, 1)]
+        return places + verdicts[len(picks) :]
 
     def _write_shard(self, edition: Edition, shard: Sequence[Subscriber], now: datetime, reopen: bool) -> Written:
         # Scored before the write begins: interests may be many, and whoever else writes has to wait for us.
@@ -232,7 +236,8 @@ class Press:
         words = language_of(reader.language, self.config.letter.language)
         line = subject(picks, edition.day, reader.profile, words)
         letter = replace(letter, picks=picks, also=edition.ranker.also(want, picks), subject=line)
-        return replace(letter, picks=placed(letter, words), state=LetterState.READY)
+        ordered = tuple(picks[place] for place in placed(reader, picks, words))
+        return replace(letter, picks=ordered, state=LetterState.READY)
 
 
 def due_by_hand(everyone: Iterable[Subscriber], now: datetime, day: date | None = None) -> list[Due]:

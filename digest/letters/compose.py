@@ -149,7 +149,7 @@ class _Typesetter:
         say = qp.encode(f"{self._links.say(letter)}/") if self._links else b""
         done = _Set([], [], [], [])
         number = linked = 0
-        for heading, places in wording.grouped(letter, self._words):
+        for heading, places in wording.grouped(letter.subscriber, letter.picks, self._words):
             if heading:
                 done.html.append(self._group("html", heading))
                 done.text.append(self._group("txt", heading))

@@ -69,7 +69,7 @@ def _cards(
     words = language_of(letter.subscriber.language, config.language)
     found: list[str] = []
     number = linked = 0
-    for heading, places in wording.grouped(letter, words):
+    for heading, places in wording.grouped(letter.subscriber, letter.picks, words):
         if number >= shown:
             break
         if heading:

@@ -217,30 +217,31 @@ def _person(config: LetterConfig, words: Language) -> str:
 # ---- groups
 
 
-def placed(letter: Letter, words: Language) -> tuple[Pick, ...]:
+def placed(reader: Subscriber, picks: Sequence[Pick], words: Language) -> list[int]:
     """The picks in the order of the letter, for those who store it: a pick's place is the number a reader sees."""
-    return tuple(letter.picks[place] for places in _groups(letter, words).values() for place in places)
+    return [place for places in _groups(reader, picks, words).values() for place in places]
 
 
-def grouped(letter: Letter, words: Language) -> list[tuple[str, list[int]]]:
+def grouped(reader: Subscriber, picks: Sequence[Pick], words: Language) -> list[tuple[str, list[int]]]:
     """(heading, places of picks) in the order of the letter; one group without a heading where none is needed.
 
     The letter of a week is longer than a glance, so its papers stand by what they are there for. No heading moves a
     paper: where the picks are in another order, as after a change of cadence, there are none.
     """
-    every = list(range(len(letter.picks)))
-    groups = _groups(letter, words)
+    every = list(range(len(picks)))
+    groups = _groups(reader, picks, words)
     if len(groups) > 1 and [place for places in groups.values() for place in places] == every:
         return list(groups.items())
     return [("", every)]
 
 
-def _groups(letter: Letter, words: Language) -> dict[str, list[int]]:
+def _groups(reader: Subscriber, picks: Sequence[Pick], words: Language) -> dict[str, list[int]]:
     """Heading → places of picks, in the order of each heading's first."""
-    weekly = letter.subscriber.cadence.startswith("weekly")
+    if not reader.cadence.startswith("weekly"):
+        return {"": list(range(len(picks)))}
     groups: dict[str, list[int]] = {}
-    for place, pick in enumerate(letter.picks):
-        groups.setdefault(_heading(main_reason(pick), words) if weekly else "", []).append(place)
+    for place, pick in enumerate(picks):
+        groups.setdefault(_heading(main_reason(pick), words), []).append(place)
     return groups
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -270,6 +271,19 @@ def test_a_test_letter_does_not_claim_that_more_will_come(digest: Digest) -> Non
         assert "every day" not in part.get_content()
         assert "list of readers" not in part.get_content()
     assert [file.suffix for file in (digest.home / "mail").glob("*/new/*")] == [".eml"]
+
+
+def test_explain_numbers_the_papers_of_a_week_as_its_letter_does(one: Digest) -> None:
+    more = ("Forecasting Speech: Radar for Meetings", "Speech in meetings is forecast as weather is from radar.")
+    one("ingest", one.page("more", [more]), "--day", DAY)
+    # The headings bring together what was chosen in turns.
+    one.profile("alice", 'cadence = "weekly:fri"\ninterests = ["speech in meetings", "protein design"]\nfloor = 1')
+    one("profiles", "apply")
+    shown = one("preview", "alice", "--day", DAY, "--json").json
+    places = {each["why"]: each["title"] for each in shown["candidates"] if each["included"]}
+    printed = dict(re.findall(r"^ (\d)\. (.{,30})", shown["text"], re.MULTILINE))
+    assert len(printed) == len(places) >= 3
+    assert all(places[f"in, place {number}"].startswith(title) for number, title in printed.items())
 
 
 def test_explain_shows_as_many_as_asked_and_what_is_in(one: Digest) -> None:

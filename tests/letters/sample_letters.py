@@ -175,7 +175,7 @@ def letter(subscriber: Subscriber = ADA, picks: tuple[Pick, ...] = PICKS, **chan
         id=4711,
     )
     one = replace(one, **changes)  # type: ignore[arg-type]
-    return replace(one, picks=placed(one, ENGLISH))
+    return replace(one, picks=tuple(one.picks[place] for place in placed(one.subscriber, one.picks, ENGLISH)))
 
 
 def daily() -> Letter:

@@ -112,7 +112,9 @@ def letters(draw: st.DrawFn) -> Letter:
         id=draw(st.integers(0, 2**40)),
     )
     # Others were stored before their readers had letters of a week.
-    return replace(one, picks=placed(one, ENGLISH)) if draw(st.booleans()) else one
+    if draw(st.booleans()):
+        one = replace(one, picks=tuple(one.picks[place] for place in placed(one.subscriber, one.picks, ENGLISH)))
+    return one
 
 
 CONFIGS = st.builds(

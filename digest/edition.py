@@ -227,17 +227,20 @@ class Press:
             created_at=now,
             expires_at=now + KEEP_FOR,
         )
-        if isinstance(picks, Exception):
-            log.error("%s: no letter could be chosen", reader.handle, exc_info=picks)
-            note = f"no letter could be chosen: {type(picks).__name__}: {picks}"
+        try:
+            if isinstance(picks, Exception):
+                raise picks
+            if not picks:
+                return replace(letter, note=_why_empty(edition, want))
+            words = language_of(reader.language, self.config.letter.language)
+            line = subject(picks, edition.day, reader.profile, words)
+            ordered = tuple(picks[place] for place in placed(reader, picks, words))
+            also = edition.ranker.also(want, picks)
+            return replace(letter, picks=ordered, also=also, state=LetterState.READY, subject=line)
+        except Exception as error:  # one letter that cannot be chosen never stops the others
+            log.error("%s: no letter could be chosen", reader.handle, exc_info=error)
+            note = f"no letter could be chosen: {type(error).__name__}: {error}"
             return replace(letter, state=LetterState.FAILED, note=note)
-        if not picks:
-            return replace(letter, note=_why_empty(edition, want))
-        words = language_of(reader.language, self.config.letter.language)
-        line = subject(picks, edition.day, reader.profile, words)
-        letter = replace(letter, picks=picks, also=edition.ranker.also(want, picks), subject=line)
-        ordered = tuple(picks[place] for place in placed(reader, picks, words))
-        return replace(letter, picks=ordered, state=LetterState.READY)
 
 
 def due_by_hand(everyone: Iterable[Subscriber], now: datetime, day: date | None = None) -> list[Due]:

@@ -240,9 +240,8 @@ class _Typesetter:
             names = [*_CARD, *(mark.name for mark in counted)]
             return Shell(self._render(f"letter/{part}.{kind}", card=replace(view, whys=whys)), marks, names)
 
-        card: _Card = _keep(
-            self._cards, key, _Card(paper, shell("html", "whys"), shell("txt", "lines"), number, age)
-        )
+        made = _Card(paper, shell("html", "whys"), shell("txt", "lines"), number, age)
+        card: _Card = _keep(self._cards, key, made, share=10)
         return card
 
     def _whys(self, pick: Pick, age: int) -> tuple[bytes, bytes]:

@@ -184,6 +184,7 @@ def _letters(names: Sequence[str], day: date | None) -> list[Checked]:
                 note(f"no active subscriber; {NO_SUBSCRIBERS}")
         with progress(("letters", len(readers))) as [advance]:
             for reader in readers:
+                advance(1)
                 slot = day or press.next_slot(reader, now)
                 letter = press.preview(reader, slot, now)
                 name = f"{reader.handle}, letter of {slot}"
@@ -194,7 +195,6 @@ def _letters(names: Sequence[str], day: date | None) -> list[Checked]:
                     checked.append(Checked(name, tuple(lint(compose(letter, config, composer).message))))
                 except DigestError as error:
                     checked.append(Checked(name, error=error))
-                advance(1)
     return checked
 
 

@@ -11,7 +11,7 @@ import jinja2
 from digest.config import LetterConfig
 from digest.errors import Problem
 from digest.language import language, languages
-from digest.letters import faults, twin, wording
+from digest.letters import cards, faults, twin
 from digest.letters.compose import HTML_BUDGET, Composer, Rendered
 from digest.letters.faults import Place, Source
 from digest.letters.links import Links, mailto
@@ -166,7 +166,7 @@ class _Trial:
         words = language(letter.subscriber.language)
         said = _plain(slow.html) if kind == "html" else _packed(slow.text)
         for pick in letter.picks:
-            view = wording.card_view(pick, letter.slot, words, said=links is not None, grouped=False)
+            view = cards.card_view(pick, letter.slot, words, said=links is not None, grouped=False)
             view = replace(view, number=NUMBER, mark=f"{NUMBER}. ", score="", whys="")
             card = self.templates.of(words).get_template(f"letter/card.{kind}").render(card=view)
             shown = _plain(card) if kind == "html" else _packed(card)

@@ -17,7 +17,7 @@ from markupsafe import escape
 
 from digest.config import LetterConfig
 from digest.language import Language, language_of
-from digest.letters import mime, qp, wording
+from digest.letters import cards, mime, qp, wording
 from digest.letters.links import Links
 from digest.letters.slots import Shell, Slot, Wrapped, mark_of
 from digest.letters.templates import Templates
@@ -93,7 +93,7 @@ class _Card:
     html: Shell
     text: Shell
     numbers: int  # of its links
-    age: int  # see `wording.age_of`
+    age: int  # see `cards.age_of`
 
 
 @dataclass(slots=True)
@@ -157,7 +157,7 @@ class _Typesetter:
                 pick, number = letter.picks[place], number + 1
                 card = self._card(pick, slot, pick.reasons != (), heading != "")
                 html, text = self._whys(pick, card.age)
-                score = self._piece(wording.score_words(pick, self._words))
+                score = self._piece(cards.score_words(pick, self._words))
                 first, linked = linked + 1, linked + card.numbers
                 counted = NUMBERS[first : linked + 1]
                 own = NUMBERS[number], MARKS[number], score, html, text, say, NUMBERS[place + 1], *counted
@@ -214,15 +214,15 @@ class _Typesetter:
 
     def _card(self, pick: Pick, slot: date, told: bool, grouped: bool, part: str = "card") -> _Card:
         paper = pick.paper
-        key = (paper.id, slot, pick.listed, pick.votes, wording.is_trending(pick), told, grouped, part)
+        key = (paper.id, slot, pick.listed, pick.votes, cards.is_trending(pick), told, grouped, part)
         known = self._cards.get(key)
         if known is not None and (known.paper is paper or known.paper == paper):
             return known
-        view = wording.card_view(pick, slot, self._words, said=self._links is not None, grouped=grouped)
+        view = cards.card_view(pick, slot, self._words, said=self._links is not None, grouped=grouped)
         if part == "also":
-            view = wording.in_brief(view)
+            view = cards.in_brief(view)
         marks: dict[str, Wrapped] = {}
-        number, age = len(view.links) + len(view.say), wording.age_of(pick, slot)
+        number, age = len(view.links) + len(view.say), cards.age_of(pick, slot)
         counted: list[Any] = [Slot(f"links.{place}", marks, whole=True) for place in range(number)]
         own: dict[str, Any] = {
             name: Slot(name, marks, there=part == "card", whole=True) for name in ("number", "score")
@@ -247,11 +247,11 @@ class _Typesetter:
     def _whys(self, pick: Pick, age: int) -> tuple[bytes, bytes]:
         """The reasons of a pick, in HTML and in text."""
         html, text = b"", b""
-        for reason in wording.told_reasons(pick):
+        for reason in cards.told_reasons(pick):
             key = (reason.kind, reason.text, reason.terms, reason.beside, age)
             known = self._reasons.get(key)
             if known is None:
-                view = wording.why_view(reason, age, self._words)
+                view = cards.why_view(reason, age, self._words)
                 known = _keep(self._reasons, key, (self._why("html", view), self._why("txt", view)))
             html, text = (html + known[0], text + known[1]) if html else known
         return html, text

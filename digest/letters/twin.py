@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from digest.config import LetterConfig
 from digest.language import language_of
-from digest.letters import mime, qp, wording
+from digest.letters import cards, mime, qp, wording
 from digest.letters.compose import Rendered
 from digest.letters.links import Links
 from digest.letters.templates import Templates
@@ -31,8 +31,6 @@ def render(
     templates: Templates,
     links: Links | None = None,
     shown: int | None = None,
-    *,
-    with_also: bool = True,
 ) -> Rendered:
     """What `Composer.render` says, where `shown` of the cards (by default all) have room, and `Letter.also` has."""
     words = language_of(letter.subscriber.language, config.language)
@@ -41,10 +39,10 @@ def render(
     own: dict[str, Any] = wording.letter_words(letter, config, words, links, shown)
     parts = {}
     for kind in ("html", "txt"):
-        cards, linked = _cards(letter, files, kind, config, links, shown)
-        also, linked = _also(letter if with_also else replace(letter, also=()), files, kind, config, links, linked)
+        papers, linked = _cards(letter, files, kind, config, links, shown)
+        also, linked = _also(letter, files, kind, config, links, linked)
         numbers = {f"acts.{place}.number": str(linked + place + 1) for place in range(len(wording.ACTS) + 1)}
-        view = wording.letter_view(letter, config, words, own | numbers | {"cards": cards, "also": also})
+        view = wording.letter_view(letter, config, words, own | numbers | {"cards": papers, "also": also})
         parts[kind] = qp.readable(files.get_template(f"letter/letter.{kind}").render(letter=view))
     return Rendered(own["subject"], own["preheader"], parts["html"], parts["txt"])
 
@@ -76,18 +74,18 @@ def _cards(
             found.append(files.get_template(f"letter/group.{kind}").render(group=GroupView(heading)))
         for place in places[: shown - number]:
             pick, number = letter.picks[place], number + 1
-            view = wording.card_view(pick, letter.slot, words, said=links is not None, grouped=bool(heading))
-            age = wording.age_of(pick, letter.slot)
+            view = cards.card_view(pick, letter.slot, words, said=links is not None, grouped=bool(heading))
+            age = cards.age_of(pick, letter.slot)
             whys = [
-                files.get_template(f"letter/why.{kind}").render(why=wording.why_view(reason, age, words))
-                for reason in wording.told_reasons(pick)
+                files.get_template(f"letter/why.{kind}").render(why=cards.why_view(reason, age, words))
+                for reason in cards.told_reasons(pick)
             ]
             view, linked = _linked(view, letter, links, place + 1, linked)
             view = replace(
                 view,
                 number=str(number),
                 mark=f"{number:>2}. ",
-                score=wording.score_words(pick, words),
+                score=cards.score_words(pick, words),
                 whys=Markup("".join(whys)),  # noqa: S704 - made by templates, which have escaped it
             )
             found.append(files.get_template(f"letter/card.{kind}").render(card=view))
@@ -100,8 +98,8 @@ def _also(
     words = language_of(letter.subscriber.language, config.language)
     found = []
     for pick in letter.also:
-        view = wording.card_view(pick, letter.slot, words, said=links is not None, grouped=False)
-        view, linked = _linked(wording.in_brief(view), letter, links, 0, linked)
+        view = cards.card_view(pick, letter.slot, words, said=links is not None, grouped=False)
+        view, linked = _linked(cards.in_brief(view), letter, links, 0, linked)
         found.append(files.get_template(f"letter/also.{kind}").render(card=view))
     return Markup("".join(found)), linked  # noqa: S704 - made by templates, which have escaped it
 

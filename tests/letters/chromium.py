@@ -40,6 +40,15 @@ FLAGS = (
 DEADLINE = 60.0  # seconds for one answer; a cold start on a busy machine takes several
 
 
+# Whatever ends outside the window, with its text; a clipped element has no say.
+STICKS_OUT = """
+[...document.querySelectorAll("body *")].filter(e => {
+  const box = e.getBoundingClientRect();
+  return box.width > 1 && box.right > window.innerWidth + 0.5;
+}).map(e => e.tagName + ": " + e.textContent.slice(0, 40))
+"""
+
+
 def find() -> str | None:
     """The program, or None where there is none."""
     names = ("chromium", "chromium-browser", "google-chrome")

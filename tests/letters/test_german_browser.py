@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from dataclasses import replace
 
 import chromium
@@ -18,28 +16,11 @@ from digest.tokens import Keys
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 GERMAN = CONFIG.model_copy(update={"language": "de"})
 LINKS = Links("https://letters.example.org", Keys([b"k" * 32]))
-# Whatever ends outside the window, with its text.
-STICKS_OUT = """
-[...document.querySelectorAll("body *")].filter(e => {
-  const box = e.getBoundingClientRect();
-  return box.width > 1 && box.right > window.innerWidth + 0.5;
-}).map(e => e.tagName + ": " + e.textContent.slice(0, 40))
-"""
 NUMBERS = "[...new Set([...document.querySelectorAll('td.number')].map(e => e.getBoundingClientRect().width))]"
 
 
 def weekly() -> Letter:
     return letter(replace(ADA, cadence="weekly:fri"))
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[chromium.Browser]:
-    if chromium.find() is None:
-        if os.environ.get("DIGEST_CI") == "1":
-            pytest.fail("DIGEST_CI=1, and there is no chromium")
-        pytest.skip("there is no chromium on this machine")
-    with chromium.Browser(tmp_path_factory.mktemp("browser")) as one:
-        yield one
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -49,5 +30,5 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[chromium.Brows
 def test_a_german_letter_fits_its_screen(browser, links, written, width: int, number: int, dark: bool) -> None:
     browser.show(Composer(GERMAN, links=links).render(written()).html, width, dark)
     assert browser.evaluate("document.documentElement.scrollWidth") == width
-    assert browser.evaluate(STICKS_OUT) == []
+    assert browser.evaluate(chromium.STICKS_OUT) == []
     assert browser.evaluate(NUMBERS) == [number], "a heading above must not widen the column of numbers"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import chromium
@@ -19,25 +18,8 @@ import screenshots
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
-# Whatever ends outside the window, with its text; a clipped element has no say.
-STICKS_OUT = """
-[...document.querySelectorAll("body *")].filter(e => {
-  const box = e.getBoundingClientRect();
-  return box.width > 1 && box.right > window.innerWidth + 0.5;
-}).map(e => e.tagName + ": " + e.textContent.slice(0, 40))
-"""
 BACKGROUND = "getComputedStyle(document.body).backgroundColor"
 INK = "getComputedStyle(document.querySelector('.title a')).color"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[chromium.Browser]:
-    if chromium.find() is None:
-        if os.environ.get("DIGEST_CI") == "1":
-            pytest.fail("DIGEST_CI=1, and there is no chromium")
-        pytest.skip("there is no chromium on this machine")
-    with chromium.Browser(tmp_path_factory.mktemp("browser")) as one:
-        yield one
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -47,7 +29,7 @@ def test_a_letter_fits_its_screen(browser: chromium.Browser, written, width: int
     browser.show(render(written()).html, width, dark)
     assert browser.evaluate("window.innerWidth") == width
     assert browser.evaluate("document.documentElement.scrollWidth") == width
-    assert browser.evaluate(STICKS_OUT) == []
+    assert browser.evaluate(chromium.STICKS_OUT) == []
     assert browser.evaluate(BACKGROUND) == ("rgb(23, 24, 26)" if dark else "rgb(253, 252, 249)")
     assert browser.evaluate(INK) == ("rgb(240, 237, 230)" if dark else "rgb(29, 28, 26)")
     assert browser.evaluate("document.querySelector('body > div').offsetHeight") == 0, "the preheader is hidden"

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-
 import chromium
 import pytest
 from good_letter import HTML
@@ -35,14 +32,6 @@ p.b.b { color: #456789 !important }
 <a href="https://example.org/">10</a><a href="https://example.org/" style="text-decoration: none">11</a><a>12</a>
 <font color="008000">13</font><p style="display: none">14</p><p style="color: red !important; color: blue">15</p>
 <h1>16 <b>17</b></h1><h3 style="font-weight: 300; font-size: x-large">18</h3></body></html>"""
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[chromium.Browser]:
-    if chromium.find() is None:
-        (pytest.fail if os.environ.get("DIGEST_CI") == "1" else pytest.skip)("there is no chromium on this machine")
-    with chromium.Browser(tmp_path_factory.mktemp("browser")) as one:
-        yield one
 
 
 @pytest.mark.parametrize("medium", [one for one in MEDIA if one.sheet], ids=lambda one: one.name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -25,16 +24,6 @@ STICKS_OUT = """
   return box.width > 1 && box.right > window.innerWidth + 0.5 && !e.closest(".letter");
 }).map(e => e.tagName + ": " + e.textContent.slice(0, 40))
 """
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[chromium.Browser]:
-    if chromium.find() is None:
-        if os.environ.get("DIGEST_CI") == "1":
-            pytest.fail("DIGEST_CI=1, and there is no chromium")
-        pytest.skip("there is no chromium on this machine")
-    with chromium.Browser(tmp_path_factory.mktemp("browser")) as one:
-        yield one
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,8 @@
-"""The port through which the courier hands letters over. Maildir and SMTP implement it."""
+"""The port between the courier, who has letters, and the transports, which move them. Maildir and SMTP implement it.
+
+The transport sets the pace: it takes a parcel when it can move it, says right before the moment after which the
+parcel may have arrived, and answers for every parcel that it took.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-from digest.model import Outcome
+from digest.model import LetterState, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +23,34 @@ class Parcel:
     message: bytes  # RFC 5322, CRLF line ends
 
 
+class Supply(Protocol):
+    """Where a transport gets its parcels from. Everything but `more` is synchronous and quick; nothing here raises."""
+
+    @property
+    def connections(self) -> int:
+        """How many connections may be open at the moment: at least 1, at most what is configured."""
+
+    def take(self) -> Parcel | None:
+        """A parcel that may leave now; None: none at the moment. Never waits."""
+
+    async def more(self) -> bool:
+        """Wait until `take` may give another; False: there will be none any more."""
+
+    def leaving(self, parcel: Parcel) -> bool:
+        """Called right before the bytes that can make it delivered (the final dot, the rename) go to the system.
+
+        False: it must not leave any more; give it `back`.
+        """
+
+    def done(self, parcel: Parcel, outcome: Outcome) -> None:
+        """What became of it."""
+
+    def back(self, parcel: Parcel, why: str) -> None:
+        """It has certainly not been delivered and nobody has judged it: it waits again."""
+
+
 class Transport(Protocol):
-    """Delivers parcels, at most `in_flight` at the same time. One is opened and closed for each run."""
+    """Moves parcels. One is opened and closed for each run."""
 
     @property
     def name(self) -> str:
@@ -28,7 +58,7 @@ class Transport(Protocol):
 
     @property
     def in_flight(self) -> int:
-        """How many parcels may be under way at once; after a crash at most so many letters are uncertain."""
+        """How many parcels may be between `leaving` and `done` at once: after a crash at most so many are uncertain."""
 
     @property
     def patience(self) -> timedelta:
@@ -37,11 +67,12 @@ class Transport(Protocol):
     async def open(self) -> None:
         """Get ready. Raises `RelayUnusable` where our side or the server's is not in order."""
 
-    async def deliver(self, parcel: Parcel) -> Outcome:
-        """Hand one parcel over and say what became of it. A fault of this recipient is an outcome, never an error.
+    async def carry(self, supply: Supply) -> None:
+        """Move parcels until the supply ends. A fault of one recipient is an outcome, never an error.
 
-        Raises `RelayUnusable` where the fault is not the recipient's (server gone, login refused, disk full): the
-        parcel has then certainly not been delivered.
+        Every parcel taken is answered by exactly one `done` or `back` before this returns or raises, also where it is
+        cancelled. Raises `RelayUnusable` where the fault is not the recipients' (server gone, login refused, disk
+        full), once the conversations that were under way have come to their end.
         """
 
     async def settle(self, message_id: str) -> Outcome | None:
@@ -49,3 +80,37 @@ class Transport(Protocol):
 
     async def close(self) -> None:
         """Let go. Never raises."""
+
+
+async def deliver_one(transport: Transport, parcel: Parcel) -> Outcome:
+    """Carry a single parcel and say what became of it. Raises `RelayUnusable`."""
+    supply = _One(parcel)
+    await transport.carry(supply)
+    assert supply.outcome is not None
+    return supply.outcome
+
+
+class _One:
+    """A supply of one parcel."""
+
+    connections = 1
+
+    def __init__(self, parcel: Parcel) -> None:
+        self._parcel: Parcel | None = parcel
+        self.outcome: Outcome | None = None
+
+    def take(self) -> Parcel | None:
+        parcel, self._parcel = self._parcel, None
+        return parcel
+
+    async def more(self) -> bool:
+        return self._parcel is not None
+
+    def leaving(self, parcel: Parcel) -> bool:
+        return True
+
+    def done(self, parcel: Parcel, outcome: Outcome) -> None:
+        self.outcome = outcome
+
+    def back(self, parcel: Parcel, why: str) -> None:
+        self.outcome = Outcome(LetterState.DEFERRED, why, kind="back")

@@ -24,12 +24,11 @@ from digest.letters.wording import placed
 from digest.model import Letter, LetterState, Pick, Subscriber, SubscriberState, Verdict
 from digest.pool import Edition, Pool
 from digest.ranking.ranker import Reader
-from digest.store import editions, letters, subscribers
+from digest.store import editions, letters, outbox, subscribers
 from digest.store.opening import Store
 from digest.store.sql import batched
 
 SHARD = 500  # subscribers chosen for and written in one transaction
-KEEP_FOR = timedelta(hours=24)  # a digest that is older than this is worse than none
 Due = tuple[Subscriber, date]
 _MAY_LEAVE = (LetterState.READY, LetterState.DEFERRED)
 
@@ -191,7 +190,7 @@ class Press:
             there = letters.existing(connection, [(reader.id, edition.day) for reader in shard])
             todo = [reader for reader in shard if (reader.id, edition.day) not in there]
             # First, so that a paper in a letter that will never leave may be picked again.
-            letters.expire(connection, now, superseded=[(reader.id, edition.day) for reader in todo])
+            outbox.expire(connection, now, superseded=[(reader.id, edition.day) for reader in todo])
             batch = self.compose(connection, edition, todo, now)
             edition_id = editions.open_edition(
                 connection, edition.day, edition.window_days, edition.candidates, edition.digest, now
@@ -225,7 +224,7 @@ class Press:
             candidates=edition.candidates,
             days=edition.days,
             created_at=now,
-            expires_at=now + KEEP_FOR,
+            expires_at=min(now + outbox.KEEP_FOR, _next_due(reader, edition.day, now)),
         )
         try:
             if isinstance(picks, Exception):

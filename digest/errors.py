@@ -165,6 +165,24 @@ class RelayUnusable(DeliveryError):
     """{where}: {detail}. {remedy}. No letter was marked; they wait in the store for the next run."""
 
 
+class DeliveryPaused(DeliveryError):
+    """Delivery is paused by {by}: {reason}. `digest resume` lets it go on; letters wait until they expire."""
+
+
+class DeliveryCancelled(DeliveryError):
+    """The delivery was cancelled by the operator. What had not left is suppressed; `digest why` says so of each."""
+
+
+class JournalUnusable(DeliveryError):
+    """{path}: the journal of what has left cannot be written: {detail}. Make room, or let this user write there, and
+    run `digest run` again; what had not left waits."""
+
+
+class LeaseLost(DeliveryError):
+    """Another run has taken over the letters of this one, as it had not been heard of for too long. What was under
+    way is held as uncertain; the rest goes on there."""
+
+
 class NotMailable(DeliveryError):
     """{what} {value!r} cannot stand in a mail header. Only this letter is affected."""
 

@@ -27,7 +27,7 @@ from digest.cli.common import (
 )
 from digest.letters.subject import count
 from digest.model import LetterState, Subscriber
-from digest.store import editions, letters, papers, subscribers
+from digest.store import editions, letters, outbox, papers, subscribers
 
 
 @app.command(epilog="Example: digest status --subscribers")
@@ -42,9 +42,9 @@ def status(
         newest = papers.newest_listing(connection)
         readers = subscribers.everyone(connection)
         by_state = subscribers.count_by_state(connection)
-        outbox = letters.count_by_state(connection)
+        by_letter = outbox.count_by_state(connection)
         last = editions.last_run(connection)
-    waits = outbox.get("ready", 0) + outbox.get("deferred", 0)
+    waits = by_letter.get("ready", 0) + by_letter.get("deferred", 0)
     active = [one.next_due_at for one in readers if one.state.value == "active" and one.next_due_at]
     if json:
         say_json(
@@ -54,7 +54,7 @@ def status(
                 "listings": listings,
                 "newest_listing": newest,
                 "subscribers": by_state,
-                "letters": {state.value: outbox.get(state.value, 0) for state in LetterState},
+                "letters": {state.value: by_letter.get(state.value, 0) for state in LetterState},
                 "next_due_at": min(active, default=None),
                 "last_run": last
                 and {
@@ -78,7 +78,7 @@ def status(
     row(
         made,
         "letters",
-        (_counts(outbox) or "none yet") + (hinted("; `digest run` sends what is ready") if waits else ""),
+        (_counts(by_letter) or "none yet") + (hinted("; `digest run` sends what is ready") if waits else ""),
     )
     row(made, "last run", _run(last) if last else "none yet")
     row(made, "next due", local(min(active)) if active else "nobody")

@@ -11,9 +11,9 @@ from typing import Annotated
 import typer
 
 from digest import clock, config, roster
+from digest.assembly import render_letter
 from digest.cli.common import app, cannot_write, complain, here, letter_rows, note, opened, say, show
 from digest.cli.setup import SAMPLES
-from digest.courier import render_letter
 from digest.edition import Press, due_by_hand
 from digest.errors import UserFileError
 from digest.ingest import ingest, pages_in, total

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from digest import clock
+from digest.assembly import compose, composer_of
 from digest.cli.common import (
     NO_SUBSCRIBERS,
     Day,
@@ -30,7 +31,6 @@ from digest.cli.common import (
     table,
 )
 from digest.cli.readers import find
-from digest.courier import compose, composer_of
 from digest.edition import Press
 from digest.errors import DigestError, UserFileError
 from digest.letters.lint import Finding, Severity, lint, lint_html

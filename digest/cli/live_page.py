@@ -18,16 +18,16 @@ from typing import Any
 from urllib.parse import urlencode
 
 from digest import clock, config, roster
+from digest.assembly import compose, composer_of, render_letter
 from digest.cli import readers
 from digest.cli.common import what_paid
 from digest.config import FILE_NAME, Config
-from digest.courier import compose, composer_of, render_letter
 from digest.edition import Press
 from digest.errors import DigestError, FileInvalid, Problem, StoreError, UserFileError
 from digest.letters.compose import Rendered
 from digest.letters.templates import environment
 from digest.model import Letter, Subscriber, Verdict
-from digest.store import letters, papers, subscribers
+from digest.store import outbox, papers, subscribers
 from digest.store.opening import Store, open_store
 
 CANDIDATES_SHOWN = 60
@@ -297,7 +297,7 @@ def _asked(store: Store) -> str:
             found = (
                 papers.count(connection),
                 papers.newest_listing(connection),
-                letters.count_by_state(connection),
+                outbox.count_by_state(connection),
                 subscribers.count_by_state(connection),
             )
     except StoreError as error:

@@ -1,4 +1,4 @@
-"""`digest test-mail` and `digest outbox`."""
+"""`digest test-mail`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from digest import clock
+from digest.assembly import compose, composer_of, transport_of
 from digest.cli.common import Json, app, load_config, local, note, opened, row, say, say_json, show, table
 from digest.config import Config, check_address
-from digest.courier import compose, composer_of, transport_of
 from digest.delivery.replies import explain
 from digest.delivery.transport import Transport
 from digest.errors import NotUncertain, RelayUnusable
@@ -63,97 +63,6 @@ def test_mail(address: Annotated[str, typer.Argument(help="Where to send it.", m
     say(explain(outcome))
     if isinstance(outcome, RelayUnusable) or outcome.state is not LetterState.SENT:
         raise typer.Exit(5)
-
-
-outbox_app = typer.Typer(
-    help="Letters that wait or are in doubt.",
-    rich_markup_mode=None,
-    invoke_without_command=True,
-    epilog="Example: digest outbox --state deferred",
-)
-app.add_typer(outbox_app, name="outbox")
-Which = Annotated[str, typer.Argument(help="The letter's number in the outbox, or “all”.", metavar="ID|all")]
-
-
-@outbox_app.callback()
-def outbox(
-    context: typer.Context,
-    state: Annotated[LetterState | None, typer.Option(help="Letters in this state alone.", metavar="STATE")] = None,
-    json: Json = False,
-) -> None:
-    """List letters that wait or are in doubt; `resend` and `settle` decide on those in doubt."""
-    if context.invoked_subcommand:
-        return
-    wanted = (
-        [state] if state else [LetterState.READY, LetterState.SENDING, LetterState.DEFERRED, LetterState.UNCERTAIN]
-    )
-    with opened(load_config(), create=False) as store, store.read() as connection:
-        found = [one for each in wanted for one in letters.in_state(connection, each)]
-    if json:
-        say_json(
-            [
-                {
-                    "id": one.id,
-                    "subscriber": one.subscriber.handle,
-                    "address": one.subscriber.address,
-                    "slot": one.slot,
-                    "state": one.state.value,
-                    "attempts": one.attempts,
-                    "next_try_at": one.next_try_at,
-                    "note": one.note,
-                    "message_id": one.message_id,
-                }
-                for one in found
-            ]
-        )
-        return
-    if not found:
-        say("the outbox is empty")
-        return
-    made = table(
-        "id", "state", "subscriber", "slot", "tries", "next try", "last word", right=["id"], wide={"last word": 1}
-    )
-    for one in found:
-        due = local(one.next_try_at)
-        row(made, one.id, one.state.value, one.subscriber.handle, one.slot, one.attempts, due, one.note)
-    show(made)
-    if any(one.state is LetterState.UNCERTAIN for one in found):
-        note("uncertain: it may or may not have arrived. Ask the reader or the mail server's log, then")
-        note("  digest outbox resend ID   send it again, with the same Message-ID")
-        note("  digest outbox settle ID   take it as sent")
-
-
-@outbox_app.command(epilog="Example: digest outbox resend 17")
-def resend(which: Which) -> None:
-    """Send a letter in doubt again, under the same Message-ID.
-
-    It leaves with the next run.
-    """
-    _decide(which, resend=True, said="will be sent again with the next run")
-
-
-@outbox_app.command(epilog="Example: digest outbox settle all")
-def settle(which: Which) -> None:
-    """Take a letter in doubt as sent."""
-    _decide(which, resend=False, said="taken as sent")
-
-
-def _decide(which: str, *, resend: bool, said: str) -> None:
-    if which != "all" and not (which.isascii() and which.isdigit()):
-        raise typer.BadParameter(f"{which!r} is neither a number nor “all”")
-    decided = 0
-    with opened(load_config(), create=False) as store, store.write() as connection:
-        if which == "all":
-            ids = letters.ids_in_state(connection, LetterState.UNCERTAIN)
-        else:
-            ids = [int(which)] if len(which) <= 10 and int(which) < 2**31 else []
-        for one in ids:
-            decided += letters.release_uncertain(connection, one, clock.now(), resend=resend)
-        if not decided and which != "all":
-            found = letters.by_ids(connection, ids)
-            detail = f"it is {found[0].state.value}, not uncertain" if found else "there is no such letter"
-            raise NotUncertain(id=which, detail=detail)
-    say(f"{count(decided, 'letter')} {said}")
 
 
 def _specimen(config: Config, address: str) -> Letter:

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from digest import clock
+from digest.assembly import render_letter
 from digest.cli import live, readers
 from digest.cli.common import (
     NO_SUBSCRIBERS,
@@ -38,7 +39,6 @@ from digest.cli.common import (
 )
 from digest.cli.site import write_site
 from digest.config import FILE_NAME
-from digest.courier import render_letter
 from digest.edition import Press
 from digest.errors import UserFileError
 from digest.letters.compose import Rendered

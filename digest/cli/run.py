@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from digest import clock, courier, roster
+from digest import assembly, clock, roster
 from digest.cli.common import (
     NO_SUBSCRIBERS,
     Day,
@@ -33,7 +33,7 @@ from digest.letters.subject import count
 from digest.model import Letter, LetterState, Subscriber, SubscriberState
 from digest.run import Ran
 from digest.run import run as run_edition
-from digest.store import letters, subscribers
+from digest.store import letters, outbox, subscribers
 from digest.store.opening import Store
 
 SHOWN = 30  # letters in the table; a run for thousands is summed up
@@ -57,7 +57,7 @@ def run(
     if day and day > now.date() + timedelta(days=1) and not dry_run:
         # Its pool is not there yet, and a letter is never written twice.
         raise typer.BadParameter(f"{day} lies ahead; --dry-run shows what there is for it", param_hint="--day")
-    courier.check(config)
+    assembly.check(config)
     with opened(config, create=False) as store:
         one = None if only is None else find_subscriber(store, only)
         with store.read() as connection:
@@ -120,7 +120,7 @@ def summary(ran: Ran) -> str:
 def _dry(store: Store, press: Press, due: list[Due], now: datetime, json: bool) -> None:
     with store.read() as connection:
         there = letters.existing(connection, [(reader.id, slot) for reader, slot in due])
-        waiting = letters.count_by_state(connection)
+        waiting = outbox.count_by_state(connection)
         would: list[Letter] = []
         for slot, readers in by_slot(due).items():
             edition = press.open(slot)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 
-from digest import courier, service
+from digest import assembly, service
 from digest.cli.common import app, load_config
 
 
@@ -17,7 +17,7 @@ def serve() -> None:
     SIGTERM finishes what is under way and exits with 0. A restart forgets nothing and sends nothing twice.
     """
     config = load_config()
-    courier.check(config)  # a folder that is not there should be said now, not at the first letter
+    assembly.check(config)  # a folder that is not there should be said now, not at the first letter
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", force=True
     )

@@ -9,9 +9,9 @@ from datetime import date, datetime
 from pathlib import Path
 from urllib.parse import quote
 
+from digest.assembly import compose, render_letter, tried_composer_of
 from digest.cli.common import cannot_write
 from digest.config import Config
-from digest.courier import compose, render_letter, tried_composer_of
 from digest.edition import Press
 from digest.errors import DigestError, Problem
 from digest.letters.compose import Composer

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from digest import tomlfile
+from digest.assembly import templates_of
 from digest.cli.common import app, cannot_write, here, home, load_config, note, say
 from digest.config import Config
-from digest.courier import templates_of
 from digest.errors import ConfigMissing, FileInvalid, Problem
 from digest.language import languages
 from digest.letters.check import check as faults_of

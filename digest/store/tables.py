@@ -49,6 +49,7 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 # As SQL, because a partial index is only used by a statement that repeats its condition to the letter.
 WAITING = sa.text("state IN ('ready', 'deferred')")
 REMEMBERED = sa.text("NOT void")
+SENDING = sa.text("state = 'sending'")
 
 metadata = sa.MetaData(
     naming_convention={
@@ -147,13 +148,56 @@ letter = Table(
     # It was once uncertain, so its papers may have reached the reader, whatever becomes of it now.
     Column("in_doubt", sa.Boolean, nullable=False, server_default=sa.false()),
     Column("lease", Words),  # the token of the courier that holds it
-    Column("lease_until", Instant),
     UniqueConstraint("subscriber_id", "slot"),
     Index("ix_letter_queue", "state", "next_try_at"),
     # Few letters wait, whatever the years have left behind.
     Index("ix_letter_waiting_due", "next_try_at", "id", sqlite_where=WAITING, postgresql_where=WAITING),
     Index("ix_letter_waiting_expiry", "expires_at", sqlite_where=WAITING, postgresql_where=WAITING),
     Index("ix_letter_waiting_of", "subscriber_id", "slot", sqlite_where=WAITING, postgresql_where=WAITING),
+    Index("ix_letter_lease", "lease", sqlite_where=SENDING, postgresql_where=SENDING),
+)
+
+# What happened to a letter, but for what its own row says: when it was written, and that it was sent at the first
+# try.
+history = Table(
+    "history",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("letter_id", ForeignKey("letter.id"), nullable=False, index=True),
+    Column("at", Instant, nullable=False),
+    Column("state", Words, nullable=False),  # that it came to
+    Column("kind", Words, nullable=False),  # the policy's name for the reply; "" where nobody replied
+    Column("note", Words, nullable=False),  # the reply as it was given, or our word
+    Column("next_try_at", Instant),
+)
+
+courier = Table(
+    "courier",
+    metadata,
+    Column("token", Words, primary_key=True),  # the lease that its letters carry
+    Column("place", Words, nullable=False),  # the transport: only the same place can say what became of a parcel
+    Column("started_at", Instant, nullable=False),
+    Column("lease_until", Instant, nullable=False),
+    Column("boot", Words, nullable=False),  # of the machine, since it was switched on
+    Column("journal", Words, nullable=False),  # the file; "" where it keeps none
+    Column("wanted", Words, nullable=False, server_default=""),  # "cancel" from an operator
+)
+
+pause = Table(
+    "pause",
+    metadata,
+    Column("scope", Words, primary_key=True),  # "*", or "provider:google.com"
+    Column("reason", Words, nullable=False),
+    Column("by", Words, nullable=False),  # "operator", "breaker", "restore"
+    Column("at", Instant, nullable=False),
+    Column("until", Instant),  # NULL: until somebody resumes
+)
+
+pace = Table(
+    "pace",
+    metadata,
+    Column("scope", Words, primary_key=True),
+    Column("state", sa.JSON, nullable=False),
 )
 
 pick = Table(

@@ -13,12 +13,11 @@ import sqlalchemy as sa
 
 from digest.model import Entry, Letter, LetterState, Outcome, Paper, Pick, Reason, Subscriber
 from digest.sources.identity import title_key
-from digest.store import editions, letters, papers, subscribers
+from digest.store import editions, letters, outbox, papers, subscribers
 from digest.store.opening import Store
 
 NOW = datetime(2026, 3, 14, 6, 0, tzinfo=UTC)
 DAY = date(2026, 3, 14)
-LEASE = timedelta(minutes=10)
 SENT = Outcome(LetterState.SENT, "250 accepted", "mail/x")
 DEFERRED = Outcome(LetterState.DEFERRED, "451 later")
 FAILED = Outcome(LetterState.FAILED, "550 no such user")
@@ -91,12 +90,12 @@ def write(store: Store, *many: Letter) -> int:
 
 def claim(store: Store, lease: str = "courier", now: datetime = NOW, limit: int = 100) -> list[int]:
     with store.write() as connection:
-        return letters.claim(connection, lease, now, LEASE, limit)
+        return outbox.claim(connection, lease, now, limit)
 
 
 def record(store: Store, outcomes: dict[int, Outcome], lease: str = "courier", now: datetime = NOW) -> int:
     with store.write() as connection:
-        return letters.record(connection, lease, outcomes, now)
+        return outbox.record(connection, lease, outcomes, now, dice=lambda: 1.0)
 
 
 def of(store: Store, reader: Subscriber) -> Letter:
@@ -111,7 +110,7 @@ def memory(store: Store, reader: Subscriber) -> dict[int, date]:
 
 def states(store: Store) -> dict[str, int]:
     with store.read() as connection:
-        return letters.count_by_state(connection)
+        return outbox.count_by_state(connection)
 
 
 @contextmanager

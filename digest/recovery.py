@@ -1,0 +1,90 @@
+"""Couriers that died: their letters are settled, and no more of them held than may have left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from digest.delivery import journal
+from digest.delivery.transport import Transport
+from digest.model import Letter, LetterState, Outcome
+from digest.store import couriers, letters, outbox
+from digest.store.couriers import Courier
+from digest.store.opening import Store
+
+
+async def settle_abandoned(
+    store: Store, transport: Transport, now: Callable[[], datetime]
+) -> list[tuple[Letter, Outcome]]:
+    """Settle the letters of couriers that are gone; those that had left, and what became of them.
+
+    What had not been let go waits again at once, what the relay had answered is recorded, and what nobody knows is
+    held as uncertain. A courier of this machine counts as gone when its process is; another one, and one that is
+    asleep, when its lease has run out.
+    """
+    with store.read() as connection:
+        others = [one for one in couriers.everyone(connection) if is_gone(one, now())]
+    settled: list[tuple[Letter, Outcome]] = []
+    for one in others:
+        path = Path(one.journal)
+        with store.write() as connection:
+            # Whoever strikes it off the list settles its letters; a courier that has woken up meanwhile keeps them.
+            if not couriers.sign_off(connection, one.token, None if _is_dead(one) else now()):
+                continue
+            told = None
+            if one.journal:
+                with suppress(OSError):  # it is not on this machine
+                    told = journal.strike(path)
+            outcomes = await _settle(connection, transport, one, told, now())
+            found = {letter.id: letter for letter in letters.by_ids(connection, list(outcomes))}
+        if told and not told.alive:
+            journal.remove(path)
+        settled += [(found[letter_id], outcome) for letter_id, outcome in outcomes.items()]
+    return settled
+
+
+def is_gone(one: Courier, now: datetime) -> bool:
+    """Whether a courier's letters may be taken from it."""
+    return one.lease_until <= now or _is_dead(one)
+
+
+def _is_dead(one: Courier) -> bool:
+    # A lock that is free says that its process is dead, but only on the machine that the process ran on.
+    return bool(one.journal) and _is_here(one) and journal.is_held(Path(one.journal)) is False
+
+
+def _is_here(one: Courier) -> bool:
+    """Whether it ran on this machine, since it was switched on."""
+    return one.boot == journal.boot() != ""
+
+
+async def _settle(
+    connection: sa.Connection, transport: Transport, one: Courier, told: journal.Told | None, now: datetime
+) -> dict[int, Outcome]:
+    outcomes: dict[int, Outcome] = {}
+    untouched: list[int] = []
+    for letter_id, message_id in outbox.held_by(connection, one.token).items():
+        if told and letter_id in told.heard:
+            outcomes[letter_id] = told.heard[letter_id]
+            continue
+        # What a journal from before the last boot does not say may have been lost with the machine.
+        if told and _is_here(one) and letter_id not in told.left:
+            untouched.append(letter_id)
+            continue
+        # Another place, as after a change of configuration, knows nothing of this parcel.
+        found = await transport.settle(message_id) if one.place == transport.name else None
+        if found and found.state is LetterState.DEFERRED:  # certainly not delivered
+            untouched.append(letter_id)
+            continue
+        outcomes[letter_id] = found or Outcome(
+            LetterState.UNCERTAIN,
+            "the run that was sending it ended without a word; it may or may not have left",
+            kind="unknown-fate",
+        )
+    outbox.record(connection, one.token, outcomes, now)
+    outbox.give_back(connection, one.token, untouched, "", now)
+    return outcomes

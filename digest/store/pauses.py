@@ -1,0 +1,62 @@
+"""What must not leave at the moment, why, and the pace that was found good."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from digest.store.sql import dialect_insert
+from digest.store.tables import pace
+from digest.store.tables import pause as table
+
+EVERYTHING = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A stop of everything ("*"), or of letters to one provider ("provider:google.com")."""
+
+    scope: str
+    reason: str
+    by: str  # "operator", "breaker", "restore"
+    at: datetime
+    until: datetime | None = None  # None: until somebody resumes
+
+
+def pause(connection: sa.Connection, one: Pause) -> None:
+    """Stop; a pause that is there for the scope is replaced."""
+    values = {"reason": one.reason, "by": one.by, "at": one.at, "until": one.until}
+    statement = dialect_insert(connection, table).values(scope=one.scope, **values)
+    connection.execute(statement.on_conflict_do_update(index_elements=["scope"], set_=values))
+
+
+def resume(connection: sa.Connection, scope: str | None = None) -> int:
+    """End one pause, or all; how many there were."""
+    statement = sa.delete(table)
+    if scope is not None:
+        statement = statement.where(table.c.scope == scope)
+    return connection.execute(statement).rowcount
+
+
+def in_force(connection: sa.Connection, now: datetime) -> dict[str, Pause]:
+    """scope → pause, of those that have not run out."""
+    rows = connection.execute(
+        sa.select(table).where(sa.or_(table.c.until.is_(None), table.c.until > now)).order_by(table.c.scope)
+    )
+    return {r.scope: Pause(r.scope, r.reason, r.by, r.at, r.until) for r in rows}
+
+
+def load_pace(connection: sa.Connection) -> dict[str, Any]:
+    """scope → what was saved of its pace."""
+    return {r.scope: r.state for r in connection.execute(sa.select(pace))}
+
+
+def save_pace(connection: sa.Connection, state: Mapping[str, Any]) -> None:
+    """Replaces all that was saved before."""
+    connection.execute(sa.delete(pace))
+    if state:
+        connection.execute(sa.insert(pace), [{"scope": scope, "state": one} for scope, one in state.items()])

@@ -7,7 +7,7 @@ weights and knobs are plain numbers whose range stands beside them.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
@@ -242,5 +242,9 @@ class Outcome:
     """What a transport says of one letter."""
 
     state: Literal[LetterState.SENT, LetterState.DEFERRED, LetterState.UNCERTAIN, LetterState.FAILED]
-    reply: str  # the server's words, or ours
+    reply: str  # the server's words, cleaned, or ours
     where: str = ""
+    kind: str = (
+        ""  # the policy's short name for it: "accepted", "greylisted", "no-mailbox", …, "lost", "unknown-fate"
+    )
+    wait: timedelta | None = None  # what the server asked for: "try again in 4 minutes"

@@ -203,7 +203,11 @@ class DeliveryConfig(Section):
     @classmethod
     def _quoted(cls, providers: object) -> object:
         """TOML takes a dot for the start of a table within a table: [delivery.providers.google.com]."""
+        seen: dict[str, str] = {}
         for name, keys in providers.items() if isinstance(providers, dict) else ():
+            if seen.setdefault(name.lower(), name) != name:
+                what = f"{seen[name.lower()]!r} is the same provider — keep one of them"
+                raise tomlfile.slip("providers", (name,), name, what)
             inner = next((k for k, v in keys.items() if isinstance(v, dict)), "") if isinstance(keys, dict) else ""
             if inner:
                 what = f'a name with a dot needs quotes — write [delivery.providers."{name}.{inner}"]'

@@ -83,6 +83,7 @@ class Pace:
 
         `math.inf`: as many letters are under way to it as may be; ask again after a `told` or `back`.
         """
+        self._now = now
         relay = self._relay
         wait = 0.0 if relay.free else relay.wait(now)
         scope = self._scopes.get(provider)
@@ -139,7 +140,7 @@ class Pace:
 
         It replaces all that was saved before: a scope that is missing has nothing to remember. Clears `changed`.
         """
-        # Times are told from the last letter on: the true now is later, so nothing is forgotten too early.
+        # Times are told from the last call on: the true now is later, so nothing is forgotten too early.
         scopes = {"*": self._relay} | {f"provider:{name}": scope for name, scope in self._scopes.items()}
         states = {key: scope.state(self._now, wall) for key, scope in scopes.items() if not scope.idle(self._now)}
         self.changed = False
@@ -155,7 +156,7 @@ class Pace:
         return number
 
     def _refused(self, provider: str, outcome: Outcome, now: float, under_way: int) -> None:
-        self._now = max(self._now, now)
+        self._now = now
         self.changed = True
         rate = outcome.kind == "throttled"
         asked = outcome.wait.total_seconds() if outcome.wait is not None else 0.0

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 from digest import tomlfile
 from digest.errors import ConfigMissing, FileInvalid, Problem
@@ -175,10 +175,48 @@ class RankingConfig(Section):
     semantic: OneLine = ""  # a folder with a model of sentences, or the package that has one; "" is none
 
 
+class PaceConfig(Section):
+    """How many letters may leave; 0 is no limit."""
+
+    per_second: float = Field(0.0, ge=0, le=100_000)
+    per_window: int = Field(0, ge=0, le=1_000_000_000)
+    window_minutes: float = Field(60.0, ge=1, le=44_640)  # a month
+
+
+class ProviderConfig(PaceConfig):
+    connections: int = Field(0, ge=0, le=256)  # letters under way to it at the same time
+
+
+def _provider(name: str) -> str:
+    return name if name == "default" else _domain(name)
+
+
 class DeliveryConfig(Section):
     kind: Literal["maildir", "smtp"] = "maildir"
     maildir: str = "mail"
+    group_by: Literal["mx", "domain"] = "mx"  # what makes recipients one provider's
     smtp: SmtpConfig = SmtpConfig()
+    pace: PaceConfig = PaceConfig()  # of all letters together
+    providers: dict[Annotated[str, AfterValidator(_provider)], ProviderConfig] = Field(default_factory=dict)
+
+    @field_validator("providers", mode="before")
+    @classmethod
+    def _quoted(cls, providers: object) -> object:
+        """TOML takes a dot for the start of a table within a table: [delivery.providers.google.com]."""
+        seen: dict[str, str] = {}
+        for name, keys in providers.items() if isinstance(providers, dict) else ():
+            if seen.setdefault(name.lower(), name) != name:
+                what = f"{seen[name.lower()]!r} is the same provider — keep one of them"
+                raise tomlfile.slip("providers", (name,), name, what)
+            inner = next((k for k, v in keys.items() if isinstance(v, dict)), "") if isinstance(keys, dict) else ""
+            if inner:
+                what = f'a name with a dot needs quotes — write [delivery.providers."{name}.{inner}"]'
+                raise tomlfile.slip("providers", (name, inner), keys[inner], what)
+        return providers
+
+    def provider(self, name: str) -> ProviderConfig:
+        """The limits of one provider: those of its own section, else of `default`."""
+        return self.providers.get(name) or self.providers.get("default") or ProviderConfig()
 
 
 def _base_url(url: str) -> str:

@@ -91,15 +91,18 @@ def nearest(word: str, known: Sequence[str]) -> str | None:
 
 
 def dotted_keys(model: type[BaseModel]) -> list[str]:
-    """Every key of a file, as a user writes it: "delivery.smtp.host"; below a list of tables "interests[].text"."""
+    """Every key of a file, as a user writes it: "delivery.smtp.host"; below a list of tables "interests[].text";
+    below tables whose names the user chooses "providers.*.per_second"."""
     keys = []
     for name, field in model.model_fields.items():
         inner = _model_in(field.annotation)
-        is_list = inner is not None and not _is_model(field.annotation)
-        if inner is None or is_list:
+        if inner is None:
             keys.append(name)
-        if inner is not None:
-            keys += [f"{name}{'[]' if is_list else ''}.{key}" for key in dotted_keys(inner)]
+        elif _is_model(field.annotation):
+            keys += [f"{name}.{key}" for key in dotted_keys(inner)]
+        else:
+            many = ".*" if getattr(field.annotation, "__origin__", None) is dict else "[]"
+            keys += [name, *(f"{name}{many}.{key}" for key in dotted_keys(inner))]
     return keys
 
 

@@ -14,7 +14,7 @@ from digest.errors import ConfigMissing, FileInvalid, Problem
 from digest.tomlfile import dotted_keys
 
 HOME = Path("/srv/letters")
-KEYS = [key for key in dotted_keys(Config) if "[]" not in key]  # what stands in a list has no default
+KEYS = [key for key in dotted_keys(Config) if "[]" not in key and "*" not in key]  # the rest has no default
 SAMPLE = Path(config.__file__).parent / "samples" / "config.toml"
 
 
@@ -89,6 +89,55 @@ def test_every_key_refuses_what_it_cannot_be(key: str) -> None:
             "another key has the selector 'a' too",
             "of its own",
         ),
+        ("[delivery]\ngroup_by = 'dns'", 2, "delivery.group_by", "must be 'mx' or 'domain'", ""),
+        ("[delivery.pace]\nper_hour = 3", 2, "delivery.pace.per_hour", "unknown key", "per_window, window_minutes"),
+        ("[delivery.pace]\nper_second = -1", 2, "delivery.pace.per_second", "must be at least 0", "= 0.0"),
+        ("[delivery.pace]\nper_second = inf", 2, "delivery.pace.per_second", "must be at most 100000", "= 0.0"),
+        ("[delivery.pace]\nper_window = 0.5", 2, "delivery.pace.per_window", "must be a whole number", "= 0"),
+        ("[delivery.pace]\nwindow_minutes = 0", 2, "delivery.pace.window_minutes", "at least 1", "= 60.0"),
+        (
+            "[delivery]\nproviders = 3",
+            2,
+            "delivery.providers",
+            "must be a section, found 3",
+            "[delivery.providers]",
+        ),
+        (
+            "[delivery.providers.default]\nconections = 3",
+            2,
+            "delivery.providers.default.conections",
+            "unknown key",
+            "did you mean `connections`?",
+        ),
+        (
+            "[delivery.providers.'google.com']\nconnections = 257",
+            2,
+            "delivery.providers.'google.com'.connections",
+            "must be at most 256",
+            "connections = 0",
+        ),
+        (
+            "[delivery.providers.google.com]\nconnections = 3",
+            1,
+            "delivery.providers.google.com",
+            "a name with a dot needs quotes",
+            '[delivery.providers."google.com"]',
+        ),
+        (
+            "[delivery.providers.Default]\nconnections = 3",
+            1,
+            "delivery.providers.Default",
+            "'Default' is not the domain of an address",
+            "",
+        ),
+        (
+            "[delivery.providers.'a.org']\n[delivery.providers.'A.org']",
+            2,
+            "delivery.providers.'A.org'",
+            "'a.org' is the same provider",
+            "keep one",
+        ),
+        ("[delivery.providers]\ndefault = 3", 2, "delivery.providers.default", "must be a section", "default]"),
         ("delivery = 'smtp'", 1, "delivery", "must be a section", "[delivery]"),
         ("[[letter]]\nname = 'a'", 1, "letter", "must be a section", "[letter]"),
         (
@@ -113,6 +162,15 @@ def test_each_slip_names_its_line_key_and_remedy(text: str, line: int, key: str,
     assert (one.line, one.key) == (line, key)
     assert what in one.what
     assert remedy in one.remedy
+
+
+def test_a_provider_has_its_own_limits_or_those_of_all() -> None:
+    text = "[delivery.providers.default]\nper_window = 9\n[delivery.providers.'Google.COM']\nconnections = 3"
+    ours = parse(text).delivery
+    google, other = ours.provider("google.com"), ours.provider("example.org")
+    assert (google.connections, google.per_window, google.window_minutes) == (3, 0, 60.0)
+    assert (other.connections, other.per_window) == (0, 9)
+    assert parse("").delivery.provider("google.com").per_window == 0
 
 
 def test_a_login_with_tls_is_fine() -> None:

@@ -80,13 +80,14 @@ def test_the_example_has_every_key_with_its_default() -> None:
     tree = tomllib.loads(EXAMPLE)
     flat = {f"{section}.{key}": value for section, keys in _flat(tree) for key, value in keys.items()}
     keys = dotted_keys(Config)
-    in_lists = [key for key in keys if "[]" in key]
-    assert in_lists, "a list of tables stands there as a comment"
-    lists = {key.partition("[]")[0] for key in in_lists}
-    assert sorted(flat) == sorted({*keys} - {*in_lists} - lists)
-    for key in in_lists:
-        section, _, name = key.partition("[].")
-        assert re.search(rf"^# \[\[{section}\]\].*\n(?:# .*\n)*?# {name} = ", EXAMPLE, re.MULTILINE), key
+    in_many = [key for key in keys if "[]" in key or "*" in key]
+    assert in_many, "tables of which there may be many stand there as comments"
+    many = {re.split(r"\[\]|\.\*", key)[0] for key in in_many}
+    assert sorted(flat) == sorted({*keys} - {*in_many} - many)
+    for key in in_many:
+        section, is_list, name = re.fullmatch(r"(.*?)(?:(\[\])|\.\*)\.(.*)", key).groups()
+        header = rf"\[\[{section}\]\]" if is_list else rf"\[{section}\..+\]"
+        assert re.search(rf"^# {header}.*\n(?:# .*\n)*?# {name} = ", EXAMPLE, re.MULTILINE), key
     assert config.parse(EXAMPLE.encode(), ROOT) == config.parse(b"", ROOT)
 
 

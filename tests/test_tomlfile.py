@@ -198,6 +198,13 @@ def test_all_problems_come_at_once_in_the_order_of_lines() -> None:
     assert [one.line for one in problems("numbr = 1\n[crate]\nsize = 0\nfruits = [\n5,\n6]\n")] == [1, 3, 5, 6]
 
 
+def test_keys_below_a_name_of_the_users_own_have_a_star_for_it() -> None:
+    class Town(BaseModel):
+        shops: dict[str, Shop] = {}
+
+    assert "shops.*.crate.fruits[].name" in tomlfile.dotted_keys(Town)
+
+
 def test_dotted_keys_name_every_key_as_it_is_written() -> None:
     assert tomlfile.dotted_keys(Shop) == [
         "crate.label",

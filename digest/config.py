@@ -196,6 +196,7 @@ class DeliveryConfig(Section):
     maildir: str = "mail"
     group_by: Literal["mx", "domain"] = "mx"  # what makes recipients one provider's
     smtp: SmtpConfig = SmtpConfig()
+    grace_seconds: float = Field(30.0, ge=0, le=3600)  # for what is under way when asked to stop
     pace: PaceConfig = PaceConfig()  # of all letters together
     providers: dict[Annotated[str, AfterValidator(_provider)], ProviderConfig] = Field(default_factory=dict)
 

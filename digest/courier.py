@@ -1,8 +1,8 @@
 """Claim letters → compose → send → record.
 
 The order is the promise. A letter is claimed before anything is sent and recorded after the relay's word; in
-between a journal says which letters may have left. So a killed courier leaves at most those in doubt that were under
-way (see `recovery`), and what is in doubt is never sent unasked.
+between a journal says which letters may have left. So a killed courier leaves at most those in doubt that were
+under way (see `recovery`), and what is in doubt is never sent unasked.
 """
 
 from __future__ import annotations
@@ -61,8 +61,7 @@ LEASE = timedelta(
 HOLD = 10.0  # seconds that a letter waits in memory for its turn; what waits longer is given back
 PARKED = BATCH // 4  # letters in memory that wait for others to the same provider
 PAUSED_FOR = timedelta(minutes=5)  # until a letter to a paused provider is looked at again
-CLOSED_FOR = timedelta(minutes=1)  # until a letter that the transport could not take is
-RETURNS = 3  # that the transport may give a letter back in a run
+RETURNS = 3  # so often the transport may give a letter back; then it waits for the next run
 RECORD_TRIES = 6  # the store waits by itself each time; what was sent must be written down
 TOLD = 1000  # troubles that are told one by one
 
@@ -324,13 +323,9 @@ class _Round:
         self._unpark(provider)
         self._left.discard(letter.id)
         self._returned[letter.id] += 1
-        if self._ended:
-            self._queue.append(letter)  # goes back with the others
-        elif self._returned[letter.id] < RETURNS:
+        if self._returned[letter.id] < RETURNS:
             self._queue.append(letter)
             self._wake.set()
-        else:
-            self._backs.append((letter.id, why, self.now() + CLOSED_FOR))
 
     # ---- the queue
 

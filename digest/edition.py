@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -224,7 +224,7 @@ class Press:
             candidates=edition.candidates,
             days=edition.days,
             created_at=now,
-            expires_at=min(now + outbox.KEEP_FOR, _next_due(reader, edition.day, now)),
+            expires_at=_expiry(reader, edition.day, now),
         )
         try:
             if isinstance(picks, Exception):
@@ -295,6 +295,13 @@ def _next_due(reader: Subscriber, slot: date, now: datetime) -> datetime:
     if clock.local_day(following, reader.time_zone) == slot:  # written by hand before its hour
         following = clock.next_due_at(reader.cadence, reader.hour, reader.time_zone, following)
     return following
+
+
+def _expiry(reader: Subscriber, slot: date, now: datetime) -> datetime:
+    """A letter is too old after a day, or when the next one comes."""
+    with suppress(KeyError, ValueError, OSError):  # a time zone that this machine does not know
+        return min(now + outbox.KEEP_FOR, _next_due(reader, slot, now))
+    return now + outbox.KEEP_FOR
 
 
 def _settles(reader: Subscriber, slot: date, now: datetime) -> bool:

@@ -174,8 +174,8 @@ class DeliveryCancelled(DeliveryError):
 
 
 class JournalUnusable(DeliveryError):
-    """{path}: the journal of what has left cannot be written: {detail}. Make room, or let this user write there, and
-    run `digest run` again; what had not left waits."""
+    """{path}: the journal of what has left cannot be written: {detail}. Make room, or let this user write there,
+    and run `digest run` again; what had not left waits."""
 
 
 class LeaseLost(DeliveryError):

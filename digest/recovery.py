@@ -27,13 +27,14 @@ async def settle_abandoned(
     asleep, when its lease has run out.
     """
     with store.read() as connection:
-        others = [one for one in couriers.everyone(connection) if is_gone(one, now())]
+        others = gone(connection, now())
     settled: list[tuple[Letter, Outcome]] = []
     for one in others:
         path = Path(one.journal)
         with store.write() as connection:
             # Whoever strikes it off the list settles its letters; a courier that has woken up meanwhile keeps them.
-            if not couriers.sign_off(connection, one.token, None if _is_dead(one) else now()):
+            lapsed = None if _is_dead(one) else now()
+            if one.place and not couriers.sign_off(connection, one.token, lapsed):
                 continue
             told = None
             if one.journal:
@@ -47,9 +48,10 @@ async def settle_abandoned(
     return settled
 
 
-def is_gone(one: Courier, now: datetime) -> bool:
-    """Whether a courier's letters may be taken from it."""
-    return one.lease_until <= now or _is_dead(one)
+def gone(connection: sa.Connection, now: datetime) -> list[Courier]:
+    """The couriers whose letters may be taken; for letters that nobody answers for one without a place."""
+    working = [one for one in couriers.everyone(connection) if one.lease_until <= now or _is_dead(one)]
+    return working + [Courier(token, "", now, now) for token in couriers.strays(connection)]
 
 
 def _is_dead(one: Courier) -> bool:

@@ -19,9 +19,9 @@ from digest.errors import DigestError, PageDayUnclear, StoreError
 from digest.ingest import ingest, pages_in
 from digest.letters.subject import count
 from digest.model import LetterState
-from digest.recovery import is_gone
+from digest.recovery import gone
 from digest.run import run
-from digest.store import couriers, outbox, subscribers
+from digest.store import outbox, subscribers
 from digest.store.opening import Store, open_store
 
 LONGEST_WAIT = timedelta(minutes=15)  # between two tries of a relay that is down
@@ -135,7 +135,7 @@ class Service:
         with self.store.read() as connection:
             due = due_now(subscribers.due(connection, now), now)
             waiting = outbox.next_try(connection)
-            abandoned = any(is_gone(one, now) for one in couriers.everyone(connection))
+            abandoned = gone(connection, now)
         if not due and not abandoned and (waiting is None or waiting > now):
             return
         if not due and self._quiet_until and now < self._quiet_until:

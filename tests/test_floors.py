@@ -17,7 +17,7 @@ FLOORS: dict[str, int] = {
     # adapters
     **dict.fromkeys(("store", "delivery", "migrations", "semantic", "signing"), 2),
     # the day
-    **dict.fromkeys(("ingest", "roster", "pool", "edition", "courier", "run"), 3),
+    **dict.fromkeys(("ingest", "roster", "pool", "edition", "assembly", "recovery", "courier", "run"), 3),
     **dict.fromkeys(("verdicts", "libraries", "suggestions", "evaluation"), 3),
     # doors
     **dict.fromkeys(("cli", "service"), 4),
@@ -98,6 +98,8 @@ def faults(own: str, source: str) -> list[str]:
             "pool",
             "verdicts",
             "libraries",
+            "courier",
+            "recovery",
         ):
             wrong.append(f"{own} imports {name}; the only SQL is in the store")
     return wrong
@@ -145,7 +147,7 @@ def test_each_room_says_what_lives_there() -> None:
         ("sources", "def f():\n    import socket"),
         ("ranking", "from urllib.request import urlopen"),
         ("letters", "from digest import edition"),
-        ("courier", "import sqlalchemy as sa"),
+        ("ingest", "import sqlalchemy as sa"),
         ("service", "from digest.cli.common import app"),
     ],
 )

@@ -10,12 +10,11 @@ import typer
 
 from digest import clock
 from digest.assembly import compose, composer_of, transport_of
-from digest.cli.common import Json, app, load_config, local, note, opened, row, say, say_json, show, table
+from digest.cli.common import app, load_config, note, say
 from digest.config import Config, check_address
 from digest.delivery.replies import explain
-from digest.delivery.transport import Transport
-from digest.errors import NotUncertain, RelayUnusable
-from digest.letters.subject import count
+from digest.delivery.transport import Transport, deliver_one
+from digest.errors import RelayUnusable
 from digest.model import (
     Interest,
     Letter,
@@ -27,7 +26,6 @@ from digest.model import (
     Reason,
     Subscriber,
 )
-from digest.store import letters
 
 
 @app.command(name="test-mail", epilog="Example: digest test-mail me@example.org")
@@ -53,7 +51,7 @@ def test_mail(address: Annotated[str, typer.Argument(help="Where to send it.", m
     async def send(transport: Transport) -> Outcome | RelayUnusable:
         try:
             await transport.open()
-            return await transport.deliver(parcel)
+            return await deliver_one(transport, parcel)
         except RelayUnusable as error:
             return error
         finally:

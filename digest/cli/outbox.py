@@ -61,8 +61,8 @@ def listing(
             ]
         )
         return
-    for one in paused.values():
-        note(told(one))
+    for stop in paused.values():
+        note(told(stop))
     if not found:
         say("the outbox is empty")
         return

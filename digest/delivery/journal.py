@@ -1,14 +1,14 @@
-"""What a courier has let go and what it heard, kept outside the store so that kill -9 leaves no more in doubt than was
-under way.
+"""What a courier has let go and what it heard, kept outside the store so that kill -9 leaves no more in doubt than
+was under way.
 
-The store is told in groups, long after the relay has spoken; a line here costs a microsecond. Nothing is synced:
-what a killed process wrote is in the system's hands already. Only a machine that goes down may lose lines, so a
-journal from before the last boot is believed in what it says and not in what it does not say.
+The store is told in groups, long after the relay has spoken; a line here costs a few microseconds. Nothing is
+synced: what a killed process wrote is in the system's hands already. Only a machine that goes down may lose lines,
+so a journal from before the last boot is believed in what it says and not in what it does not say.
 
 Beside the journal's segments (`.0`, `.1`, …) stands the flag (`.flag`), whose one byte says whether the courier may
-go on. The courier holds a lock on it while it lives. Whoever takes its letters away strikes the byte first and reads
-afterwards; the courier writes its line first and looks at the byte afterwards. So of a courier that wakes up too
-late either the line is seen, and the letter held, or the byte is, and the letter does not leave.
+go on. The courier holds a lock on it while it lives. Whoever takes its letters away strikes the byte first and
+reads afterwards; the courier writes its line first and looks at the byte afterwards. So of a courier that wakes up
+too late either the line is seen, and the letter held, or the byte is, and the letter does not leave.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Journal:
         os.close(self._flag)
 
     def _next_segment(self, lines: Iterable[str]) -> int:
-        """Opens the next segment with these lines in it. The last one is still there, so nothing is ever missing."""
+        """Open the next segment with these lines in it. The last one is still there, so nothing ever misses."""
         data = "".join(lines).encode()
         path = f"{self.path}.{self._number + 1}"
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC, 0o600)

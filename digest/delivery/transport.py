@@ -114,3 +114,42 @@ class _One:
 
     def back(self, parcel: Parcel, why: str) -> None:
         self.outcome = Outcome(LetterState.DEFERRED, why, kind="back")
+
+
+class Adapter:  # TEMPORARY
+    def __init__(self, inner: object) -> None:
+        self.inner = inner
+        self.name = inner.name
+        self.in_flight = inner.in_flight
+        self.patience = inner.patience
+        self.open, self.settle, self.close = inner.open, inner.settle, inner.close
+
+    async def carry(self, supply: Supply) -> None:
+        import asyncio
+
+        from digest.errors import RelayUnusable
+
+        fault = None
+
+        async def work() -> None:
+            nonlocal fault
+            while fault is None and await supply.more():
+                parcel = supply.take()
+                if parcel is None:
+                    await asyncio.sleep(0.001)
+                    continue
+                if not supply.leaving(parcel):
+                    supply.back(parcel, "not")
+                    continue
+                try:
+                    supply.done(parcel, await self.inner.deliver(parcel))
+                except RelayUnusable as error:
+                    supply.back(parcel, str(error))
+                    fault = error
+                except asyncio.CancelledError:
+                    supply.done(parcel, Outcome(LetterState.UNCERTAIN, "cancelled"))
+                    raise
+
+        await asyncio.gather(*(work() for _ in range(self.in_flight)))
+        if fault:
+            raise fault

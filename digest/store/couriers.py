@@ -7,7 +7,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from digest.store.tables import courier
+from digest.store.tables import courier, letter
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,14 @@ def sign_off(connection: sa.Connection, token: str, lapsed: datetime | None = No
 def everyone(connection: sa.Connection) -> list[Courier]:
     rows = connection.execute(sa.select(courier).order_by(courier.c.started_at, courier.c.token))
     return [Courier(r.token, r.place, r.started_at, r.lease_until, r.boot, r.journal) for r in rows]
+
+
+def strays(connection: sa.Connection) -> list[str]:
+    """Leases of letters under way that no courier has: a store that was mended by hand may hold some."""
+    statement = sa.select(letter.c.lease).where(
+        sa.text("letter.state = 'sending'"), letter.c.lease.not_in(sa.select(courier.c.token))
+    )
+    return sorted(connection.execute(statement.distinct()).scalars())
 
 
 def ask(connection: sa.Connection, wanted: str) -> int:

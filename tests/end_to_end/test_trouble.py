@@ -10,6 +10,8 @@ import pytest
 import sqlalchemy as sa
 from command import PAPERS, Digest
 
+from digest.store import couriers
+from digest.store.couriers import Courier
 from digest.store.opening import open_store
 from digest.store.tables import letter, subscriber
 
@@ -30,6 +32,17 @@ def change(digest: Digest, table: sa.Table, where: Any = None, **values: Any) ->
     with store.write() as connection:
         statement = sa.update(table).values(**values)
         connection.execute(statement if where is None else statement.where(where))
+    store.close()
+
+
+def abandon(digest: Digest) -> None:
+    """Leave the letters as a courier of another machine does that dies between filing and recording."""
+    past = datetime.now(UTC) - timedelta(hours=1)
+    place = f"maildir:{(digest.home / 'mail').resolve()}"
+    store = open_store(f"sqlite:///{digest.home}/digest.db")
+    with store.write() as connection:
+        couriers.sign_on(connection, Courier("0123", place, past, past))
+        connection.execute(sa.update(letter).values(state="sending", lease="0123"))
     store.close()
 
 
@@ -58,10 +71,7 @@ def test_a_template_that_fails_while_it_runs_costs_no_letter(two: Digest) -> Non
 
 def test_another_maildir_after_a_crash_sends_nothing_twice(two: Digest) -> None:
     two("run", "--day", DAY)
-    # As a courier leaves it that is killed between filing and recording.
-    past = datetime.now(UTC) - timedelta(hours=1)
-    lease = f"maildir:{(two.home / 'mail').resolve()} 0123"
-    change(two, letter, state="sending", lease=lease, lease_until=past)
+    abandon(two)
     two.write("config.toml", '[letter]\nfrom_address = "letters@example.org"\n[delivery]\nmaildir = "elsewhere"\n')
     two("run", "--day", DAY, code=1)
     assert two.mails("elsewhere") == []
@@ -70,9 +80,7 @@ def test_another_maildir_after_a_crash_sends_nothing_twice(two: Digest) -> None:
 
 def test_the_same_maildir_after_a_crash_knows_what_it_has(two: Digest) -> None:
     two("run", "--day", DAY)
-    past = datetime.now(UTC) - timedelta(hours=1)
-    lease = f"maildir:{(two.home / 'mail').resolve()} 0123"
-    change(two, letter, state="sending", lease=lease, lease_until=past)
+    abandon(two)
     (lost, kept) = sorted((two.home / "mail").glob("*/new/*"))
     lost.unlink()  # as if it had been killed before this one was filed
     two("run", "--day", DAY)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 from dataclasses import replace
 from datetime import timedelta
@@ -14,7 +13,6 @@ from given import (
     DAY,
     DEFERRED,
     FAILED,
-    LEASE,
     NOW,
     ON_POSTGRESQL_ALONE,
     SENT,
@@ -34,8 +32,8 @@ from given import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from digest.model import Letter, LetterState, Outcome, Pick, Subscriber, SubscriberState
-from digest.store import editions, letters, subscribers
+from digest.model import LetterState, Outcome, Pick, Subscriber, SubscriberState
+from digest.store import couriers, editions, letters, outbox, subscribers
 from digest.store.opening import Store, open_store
 
 HOUR = timedelta(hours=1)
@@ -127,12 +125,12 @@ def test_what_never_arrived_may_be_picked_again(store: Store, ready: list[Subscr
         record(store, {of(store, reader).id: FAILED})
     elif end == "expired":
         with store.write() as connection:
-            letters.expire(connection, NOW + 25 * HOUR)
+            outbox.expire(connection, NOW + 25 * HOUR)
     else:
         with store.write() as connection:
             gone = replace(reader, state=SubscriberState.PAUSED, state_reason="on holiday")
             subscribers.update(connection, gone)
-            assert letters.suppress(connection) == 1
+            assert outbox.suppress(connection, NOW) == 1
         assert "on holiday" in of(store, reader).note
     assert of(store, reader).state.value == end
     assert memory(store, reader) == {}
@@ -153,7 +151,7 @@ def test_what_is_also_trending_is_remembered_as_the_picks_are(store: Store) -> N
     with pytest.raises(IntegrityError):
         write(store, tomorrow)
     with store.write() as connection:
-        letters.expire(connection, NOW + 25 * HOUR)
+        outbox.expire(connection, NOW + 25 * HOUR)
     assert memory(store, reader) == {}
     assert write(store, tomorrow) == 1
 
@@ -173,25 +171,18 @@ def test_what_was_once_in_doubt_is_remembered_whatever_becomes_of_it(
     (one, *_) = claim(store)
     record(store, {one: UNCERTAIN})
     with store.write() as connection:
-        assert letters.release_uncertain(connection, one, NOW, resend=True)
+        assert outbox.decide(connection, "resend", NOW, [one])
     if end == "failed":
         claim(store, "again")
         record(store, {one: FAILED}, "again")
     with store.write() as connection:
         if end == "expired":
-            letters.expire(connection, NOW + 30 * HOUR)
+            outbox.expire(connection, NOW + 30 * HOUR)
         if end == "suppressed":
             subscribers.update(connection, replace(reader, state=SubscriberState.UNSUBSCRIBED))
-            letters.suppress(connection)
+            outbox.suppress(connection, NOW)
     assert of(store, reader).state.value == end
     assert len(memory(store, reader)) == 2
-
-
-def test_what_is_settled_as_failed_may_be_picked_again(store: Store, ready: list[Subscriber]) -> None:
-    (one, *_) = claim(store)
-    with store.write() as connection:
-        assert letters.settle(connection, one, FAILED, NOW + LEASE)
-    assert memory(store, ready[0]) == {}
 
 
 def test_a_claim_takes_each_letter_once_in_order_and_to_the_limit(store: Store, ready: list[Subscriber]) -> None:
@@ -230,7 +221,7 @@ def test_two_couriers_at_once_take_nothing_twice(store: Store) -> None:
 
 def test_one_subscriber_alone(store: Store, ready: list[Subscriber]) -> None:
     with store.write() as connection:
-        ids = letters.claim(connection, "x", NOW, LEASE, 10, only=ready[1].id)
+        ids = outbox.claim(connection, "x", NOW, 10, only=ready[1].id)
     assert ids == [of(store, ready[1]).id]
 
 
@@ -243,12 +234,12 @@ def test_who_was_paused_a_moment_ago_gets_nothing(store: Store, ready: list[Subs
 @ON_POSTGRESQL_ALONE  # in SQLite the writer is alone
 def test_what_is_being_claimed_holds_nobody_up(store: Store, ready: list[Subscriber]) -> None:
     with store.write() as connection:
-        assert len(letters.claim(connection, "slow", NOW, LEASE, 2)) == 2
+        assert len(outbox.claim(connection, "slow", NOW, 2)) == 2
         with store.write() as other:
-            assert letters.claim(other, "fast", NOW, LEASE, 9) == [of(store, ready[2]).id]
+            assert outbox.claim(other, "fast", NOW, 9) == [of(store, ready[2]).id]
         with store.write() as other:
-            assert letters.expire(other, NOW + 25 * HOUR) == 0
-            assert letters.suppress(other) == 0
+            assert outbox.expire(other, NOW + 25 * HOUR) == 0
+            assert outbox.suppress(other, NOW) == 0
     assert states(store) == {"sending": 3}
 
 
@@ -265,9 +256,9 @@ def test_waiting_doubles_and_is_capped(store: Store, ready: list[Subscriber]) ->
     for _ in range(8):
         (one,) = claim(store, now=now, limit=1)
         with store.write() as connection:  # the others stay out of the way
-            letters.record(connection, "courier", {one: DEFERRED}, now)
+            outbox.record(connection, "courier", {one: DEFERRED}, now, dice=lambda: 1.0)
             (found,) = letters.by_ids(connection, [one])
-            others = letters.claim(connection, "other", now, timedelta(days=9), 10)
+            others = outbox.claim(connection, "other", now, 10)
         assert len(others) in (0, 2)
         assert found.next_try_at is not None
         waits.append((found.next_try_at - now).total_seconds() / 60)
@@ -275,40 +266,24 @@ def test_waiting_doubles_and_is_capped(store: Store, ready: list[Subscriber]) ->
     assert waits == [5, 10, 20, 40, 80, 160, 240, 240]
 
 
-def test_a_courier_past_its_lease_records_nothing(store: Store, ready: list[Subscriber]) -> None:
-    (one, *others) = claim(store, "slow")
-    later = NOW + LEASE
-    with store.write() as connection:
-        assert (one, of(store, ready[0]).message_id, "slow") in letters.abandoned(connection, later)
-        assert letters.settle(connection, one, UNCERTAIN, later)
-        assert not letters.settle(connection, one, SENT, later)  # somebody was faster
+def test_a_courier_whose_letters_were_taken_records_nothing(store: Store, ready: list[Subscriber]) -> None:
+    (one, two, three) = claim(store, "asleep")
+    with store.write() as connection:  # as `recovery` does it
+        outbox.record(connection, "asleep", {one: UNCERTAIN}, NOW)
+        outbox.give_back(connection, "asleep", [two], "", NOW)
+    assert claim(store, "other") == [two]
     # Of those it still holds it may speak.
-    assert record(store, dict.fromkeys([one, *others], SENT), "slow", later) == 2
-    assert of(store, ready[0]).state is LetterState.UNCERTAIN
+    assert record(store, dict.fromkeys([one, two, three], SENT), "asleep") == 1
+    assert [of(store, reader).state.value for reader in ready] == ["uncertain", "sending", "sent"]
     with store.write() as connection:
-        letters.give_back(connection, "slow", [one], "too late", later)
-    assert of(store, ready[0]).state is LetterState.UNCERTAIN
-
-
-def test_a_lease_that_runs_is_not_abandoned(store: Store, ready: list[Subscriber]) -> None:
-    (one, *_) = claim(store)
-    with store.write() as connection:
-        assert letters.abandoned(connection, NOW + LEASE - timedelta(seconds=1)) == []
-        assert not letters.settle(connection, one, SENT, NOW)
-
-
-def test_settled_as_not_delivered_it_waits_again(store: Store, ready: list[Subscriber]) -> None:
-    (one, *_) = claim(store, "dead")
-    with store.write() as connection:
-        letters.settle(connection, one, DEFERRED, NOW + LEASE)
-    assert of(store, ready[0]).state is LetterState.READY
-    assert one in claim(store, now=NOW + LEASE)
+        assert outbox.give_back(connection, "asleep", [one, two], "too late", NOW) == 0
+    assert [of(store, reader).state.value for reader in ready] == ["uncertain", "sending", "sent"]
 
 
 def test_given_back_it_has_not_been_tried(store: Store, ready: list[Subscriber]) -> None:
     ids = claim(store)
     with store.write() as connection:
-        letters.give_back(connection, "courier", ids, "the server is down", NOW)
+        outbox.give_back(connection, "courier", ids, "the server is down", NOW)
     found = of(store, ready[0])
     assert (found.state, found.attempts, found.note) == (LetterState.READY, 0, "the server is down")
     assert claim(store) == ids
@@ -318,7 +293,7 @@ def test_a_newer_letter_replaces_what_waits(store: Store, ready: list[Subscriber
     claim(store, limit=1)  # alice's is under way and stays
     with store.write() as connection:
         slots = [(reader.id, DAY + timedelta(days=1)) for reader in ready[:2]]
-        assert letters.expire(connection, NOW, superseded=slots) == 1
+        assert outbox.expire(connection, NOW, superseded=slots) == 1
     assert [of(store, reader).state.value for reader in ready] == ["sending", "expired", "ready"]
     assert "in time" in of(store, ready[1]).note
 
@@ -327,7 +302,7 @@ def test_the_last_word_is_kept_when_a_letter_expires(store: Store, ready: list[S
     ids = claim(store)
     record(store, dict.fromkeys(ids, DEFERRED))
     with store.write() as connection:
-        assert letters.expire(connection, NOW + 25 * HOUR) == 3
+        assert outbox.expire(connection, NOW + 25 * HOUR) == 3
     assert "451 later" in of(store, ready[0]).note
 
 
@@ -337,9 +312,9 @@ def test_an_operator_decides_on_what_is_uncertain(store: Store, ready: list[Subs
     record(store, {ids[0]: UNCERTAIN, ids[1]: SENT})
     later = NOW + 48 * HOUR
     with store.write() as connection:
-        assert letters.release_uncertain(connection, ids[0], later, resend=resend)
-        assert not letters.release_uncertain(connection, ids[0], later, resend=resend)
-        assert not letters.release_uncertain(connection, ids[1], later, resend=resend)
+        what = "resend" if resend else "settle"
+        assert outbox.decide(connection, what, later, [ids[0]]) == 1
+        assert outbox.decide(connection, what, later, ids) == 0
     assert (ids[0] in claim(store, "again", later)) is resend
     assert of(store, ready[0]).message_id == letter(ready[0]).message_id
 
@@ -352,7 +327,7 @@ def test_what_was_recorded_can_be_read(store: Store, ready: list[Subscriber]) ->
     assert (deferred.note, deferred.attempts) == ("451 later", 1)
     assert (failed.note, failed.sent_at) == ("550 no such user", None)
     with store.read() as connection:
-        assert letters.next_try(connection) == deferred.next_try_at
+        assert outbox.next_try(connection) == deferred.next_try_at
         assert [one.id for one in letters.in_state(connection, LetterState.FAILED)] == [ids[2]]
 
 
@@ -374,84 +349,21 @@ def test_the_daily_statements_read_no_table_whole(tmp_path: Path) -> None:
         letters.existing(connection, [(1, DAY), (2, DAY)])
         letters.memory(connection, [1, 2])
         letters.memory(connection, [1, 2], without=3)
-        letters.suppress(connection)
-        letters.expire(connection, NOW, [(1, DAY), (2, DAY)])
-        letters.next_try(connection)
-        letters.abandoned(connection, NOW)
-        letters.claim(connection, "x", NOW, LEASE, 64)
-        letters.record(connection, "x", {1: SENT}, NOW)
+        outbox.suppress(connection, NOW)
+        outbox.expire(connection, NOW, [(1, DAY), (2, DAY)])
+        outbox.next_try(connection)
+        outbox.held_by(connection, "x")
+        couriers.strays(connection)
+        outbox.claim(connection, "x", NOW, 64)
+        outbox.record(connection, "x", {1: SENT}, NOW)
         letters.by_ids(connection, [1, 2])
-        asked = [one for one in said if one[0].startswith("SELECT")]
+        asked = [one for one in said if one[0].startswith(("SELECT", "UPDATE", "WITH")) and "executemany" not in one]
         for statement, values in asked:
             plans += connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).scalars("detail").all()
     store.close()
     assert len(asked) >= 10
     tables = tuple(f"SCAN {name}" for name in ("letter", "pick", "subscriber", "paper"))
     assert [plan for plan in plans if plan.startswith(tables)] == []
-
-
-@pytest.mark.parametrize("seed", [7, 8])
-def test_the_accounts_add_up_whatever_happens(store: Store, seed: int) -> None:
-    """A hundred random steps. After each the states add up to the letters that were written, and every paper that
-    may have reached its reader is remembered."""
-    dice = random.Random(seed)
-    reached: set[tuple[int, int]] = set()  # (subscriber, paper)
-    readers = subscribe(store, *(f"reader{n}" for n in range(6)))
-    add(store, *(paper(f"Paper {n}", f"words {n} " * 9) for n in range(60)))
-    every = stored_papers(store)
-    now, slot, written, leases = NOW, DAY, 0, ["a"]
-    for step in range(100):
-        act = dice.choice(["write", "claim", "record", "give back", "expire", "settle", "release", "wait", "pause"])
-        with store.write() as connection:
-            if act == "write":
-                slot += timedelta(days=1)
-                batch: list[Letter] = []
-                for reader in dice.sample(readers, 3):
-                    seen = letters.memory(connection, [reader.id]).get(reader.id, {})
-                    free = [one for one in every if one.id not in seen][:2]
-                    batch.append(
-                        letter(reader, *free, slot=slot, created_at=now, expires_at=now + timedelta(hours=24))
-                    )
-                letters.expire(connection, now, superseded=[(one.subscriber.id, slot) for one in batch])
-                written += letters.write(connection, 1 if written else _edition(connection), batch)
-            elif act == "claim":
-                leases.append(f"lease {step}")
-                letters.claim(connection, leases[-1], now, LEASE, dice.randint(1, 4))
-            elif act in ("record", "give back"):
-                held = [one.id for one in letters.in_state(connection, LetterState.SENDING)]
-                if act == "give back":
-                    letters.give_back(connection, dice.choice(leases), held, "back", now)
-                else:
-                    result = {one: dice.choice([SENT, DEFERRED, FAILED, UNCERTAIN]) for one in held}
-                    letters.record(connection, dice.choice(leases), result, now)
-            elif act == "expire":
-                letters.expire(connection, now)
-            elif act == "settle":
-                for one, *_ in letters.abandoned(connection, now):
-                    letters.settle(connection, one, dice.choice([SENT, DEFERRED, UNCERTAIN]), now)
-            elif act == "release":
-                for found in letters.in_state(connection, LetterState.UNCERTAIN):
-                    letters.release_uncertain(connection, found.id, now, resend=dice.random() < 0.5)
-            elif act == "pause":
-                state = dice.choice([SubscriberState.PAUSED, SubscriberState.ACTIVE, SubscriberState.ACTIVE])
-                subscribers.update(connection, replace(dice.choice(readers), state=state))
-                letters.suppress(connection)
-            else:
-                now += timedelta(hours=dice.randint(1, 8))
-        assert sum(states(store).values()) == written
-        with store.read() as connection:
-            arrived = letters.in_state(connection, LetterState.SENT)
-            arrived += letters.in_state(connection, LetterState.UNCERTAIN)
-            reached |= {(one.subscriber.id, pick.paper.id) for one in arrived for pick in one.picks}
-            known = letters.memory(connection, [reader.id for reader in readers])
-        assert {pair for pair in reached if pair[1] not in known.get(pair[0], {})} == set()
-    assert reached
-    assert written > 20
-    assert len(states(store)) > 3
-
-
-def _edition(connection: sa.Connection) -> int:
-    return editions.open_edition(connection, DAY, 7, 9, "pool", NOW)
 
 
 def test_only_an_empty_letter_can_be_reopened(store: Store) -> None:
@@ -485,3 +397,7 @@ def test_two_that_reopen_a_slot_at_once_write_one_letter(store: Store) -> None:
         assert again(connection) == 0
     assert states(store) == {"ready": 1}
     assert memory(store, alice) == {bees.id: DAY}
+
+
+def _edition(connection: sa.Connection) -> int:
+    return editions.open_edition(connection, DAY, 7, 9, "pool", NOW)

@@ -49,12 +49,6 @@ def upgrade() -> None:
         sa.Column("state", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("scope", name=op.f("pk_pace")),
     )
-    # Letters that are under way as this runs: their couriers are not asked to sign on again.
-    op.execute(
-        "INSERT INTO courier (token, place, started_at, lease_until, boot, journal) "
-        "SELECT lease, '', max(lease_until), max(lease_until), '', '' FROM letter "
-        "WHERE state = 'sending' GROUP BY lease"
-    )
     op.drop_column("letter", "lease_until")
     sending = sa.text("state = 'sending'")
     op.create_index("ix_letter_lease", "letter", ["lease"], sqlite_where=sending, postgresql_where=sending)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
+from functools import lru_cache
 
 import sqlalchemy as sa
 
-from digest.model import Letter, LetterState, Pick, Reason, Subscriber
+from digest.model import Letter, LetterState, Paper, Pick, Reason, Subscriber
 from digest.store import papers, subscribers
 from digest.store.sql import batched, insert_new
 from digest.store.tables import letter, pick
@@ -142,47 +144,65 @@ def ids_in_state(connection: sa.Connection, state: LetterState) -> list[int]:
     return list(connection.execute(sa.select(letter.c.id).where(letter.c.state == state.value)).scalars())
 
 
-def by_ids(connection: sa.Connection, ids: Sequence[int]) -> list[Letter]:
+def by_ids(connection: sa.Connection, ids: Sequence[int], known: dict[int, Paper] | None = None) -> list[Letter]:
+    """These letters, in the order of their ids. `known` keeps papers from one call to the next."""
     out: list[Letter] = []
     for some in batched(sorted(ids), 500):
-        out += _load(connection, letter.c.id.in_(some), order=letter.c.id.asc(), limit=len(some))
+        out += _load(connection, letter.c.id.in_(some), order=letter.c.id.asc(), limit=len(some), known=known)
     return out
 
 
 def _load(
-    connection: sa.Connection, where: sa.ColumnElement[bool], order: sa.ColumnElement[object], limit: int
+    connection: sa.Connection,
+    where: sa.ColumnElement[bool],
+    order: sa.ColumnElement[object],
+    limit: int,
+    known: dict[int, Paper] | None = None,
 ) -> list[Letter]:
-    rows = connection.execute(sa.select(letter).where(where).order_by(order, letter.c.id).limit(limit)).all()
+    rows = connection.execute(sa.select(*_LETTER).where(where).order_by(order, letter.c.id).limit(limit)).all()
     chosen = connection.execute(
-        sa.select(pick).where(pick.c.letter_id.in_([r.id for r in rows])).order_by(pick.c.letter_id, pick.c.place)
+        sa.select(*_PICK).where(pick.c.letter_id.in_([r[0] for r in rows])).order_by(pick.c.letter_id, pick.c.place)
     ).all()
-    known = {p.id: p for p in papers.by_ids(connection, {r.paper_id for r in chosen})}
-    readers: Mapping[int, Subscriber] = subscribers.by_ids(connection, list({r.subscriber_id for r in rows}))
+    known = {} if known is None else known
+    missing = {r[2] for r in chosen} - known.keys()
+    known.update((one.id, one) for one in papers.by_ids(connection, missing))
+    readers: Mapping[int, Subscriber] = subscribers.by_ids(connection, list({r[1] for r in rows}))
     picks: dict[tuple[int, bool], list[Pick]] = {}
-    for r in chosen:
-        reasons = tuple(Reason(**{**one, "terms": tuple(one["terms"])}) for one in r.reasons)
-        picks.setdefault((r.letter_id, r.also), []).append(
-            Pick(known[r.paper_id], r.score, r.relevance, r.trending, reasons, r.listed, r.votes)
-        )
+    for letter_id, also, paper_id, score, relevance, trending, reasons, listed, votes in chosen:
+        one = Pick(known[paper_id], score, relevance, trending, _reasons(reasons), listed, votes)
+        picks.setdefault((letter_id, also), []).append(one)
     return [
         Letter(
-            id=r.id,
-            subscriber=readers[r.subscriber_id],
-            slot=r.slot,
-            picks=tuple(picks.get((r.id, False), ())),
-            also=tuple(picks.get((r.id, True), ())),
-            state=LetterState(r.state),
-            subject=r.subject,
-            message_id=r.message_id,
-            note=r.note,
-            candidates=r.candidates,
-            days=r.days,
-            created_at=r.created_at,
-            expires_at=r.expires_at,
-            next_try_at=r.next_try_at,
-            sent_at=r.sent_at,
-            attempts=r.attempts,
-            where=r.file,
+            readers[subscriber_id],
+            slot,
+            tuple(picks.get((i, False), ())),
+            tuple(picks.get((i, True), ())),
+            LetterState(state),
+            *rest,
+            i,
         )
-        for r in rows
+        for i, subscriber_id, slot, state, *rest in rows
     ]
+
+
+# As they are read: the order is that of the arguments of `Letter` and `Pick`.
+_LETTER = tuple(
+    letter.c[name]
+    for name in (
+        *("id", "subscriber_id", "slot", "state", "subject", "message_id", "note", "candidates", "days"),
+        *("created_at", "expires_at", "next_try_at", "sent_at", "attempts", "file"),
+    )
+)
+_PICK = (
+    *(pick.c[name] for name in ("letter_id", "also", "paper_id", "score", "relevance", "trending")),
+    sa.cast(pick.c.reasons, sa.Text),
+    *(pick.c[name] for name in ("listed", "votes")),
+)
+
+
+@lru_cache(maxsize=10_000)  # of a shared interest they are the same for many
+def _reasons(text: str) -> tuple[Reason, ...]:
+    found = json.loads(text)
+    for one in found:
+        one["terms"] = tuple(one["terms"])
+    return tuple([Reason(**one) for one in found])

@@ -84,12 +84,14 @@ def profile_to_json(profile: Profile) -> dict[str, Any]:
     return asdict(profile)
 
 
+_KEYS = frozenset(field.name for field in fields(Profile))
+
+
 def profile_from_json(value: dict[str, Any]) -> Profile:
-    known = {field.name for field in fields(Profile)}
     plain: dict[str, Any] = {
-        key: tuple(one) if isinstance(one, list) else one for key, one in value.items() if key in known
+        key: tuple(one) if isinstance(one, list) else one for key, one in value.items() if key in _KEYS
     }
-    plain["interests"] = tuple(Interest(**one) for one in value.get("interests", ()))
+    plain["interests"] = tuple([Interest(**one) for one in value.get("interests", ())])
     return Profile(**plain)
 
 

@@ -286,9 +286,10 @@ class _Scope:
             if rate:
                 # Without a limit so far, what it was too much of is the rate that we had.
                 seen = max(self.observed, (self.count - self.counted) / max(now - self.since, 1.0))
-                usual = self.rate or seen
-                self.aim = max(self.aim, usual)
-                self.rate = max(usual / 2, min(usual, LEAST_RATE))
+                least = min(self.per_second or LEAST_RATE, LEAST_RATE)
+                if usual := self.rate or seen:
+                    self.rate = max(usual / 2, least)
+                    self.aim = max(self.aim, usual, self.rate)
                 hold = asked or HOLD_SECONDS * 2 ** min(self.strikes, 10)
             self.strikes += 1
         if hold > 0.0:
@@ -352,15 +353,15 @@ class _Scope:
             self._slide(now)
         if hold := _number(state.get("hold"), MOST_HOLD_SECONDS):
             self.hold = now + hold - past if hold > past else NEVER
-        if self.rate and (until := _number(state.get("next"), 1.0 + 1.0 / self.rate)):
-            self.next = now + until - past
         if past <= FORGET_SECONDS:
             allowed, strikes = _number(state.get("allowed"), self.ceiling), _number(state.get("strikes"), 100)
             rate, aim = _number(state.get("rate"), 1e6), _number(state.get("aim"), 1e6)
             self.allowed = max(1, int(allowed)) if allowed else self.ceiling
             self.strikes = max(0, int(strikes or 0))
-            if rate and aim and 0 < rate < (self.per_second or aim):
+            if rate and aim and 0 < rate <= (self.per_second or aim):
                 self.rate, self.aim = rate, self.per_second or aim
+        if self.rate and (until := _number(state.get("next"), 1.0 + 1.0 / self.rate)):
+            self.next = now + until - past
         self._settle()
 
 

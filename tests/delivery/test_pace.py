@@ -327,6 +327,16 @@ def test_a_rate_that_nobody_configured_is_halved_too_and_free_again_after_a_whil
     assert sender.send(most=1000) == 1000
 
 
+def test_who_sends_little_is_not_slowed_to_nothing() -> None:
+    sender = Sender(delivery())
+    for _ in range(3):
+        sender.time += 3000
+        sender.send(outcome=SLOWER)
+    sender.time += 600
+    sender.send()
+    assert sender.pace.wait("google.com", sender.now) <= 10
+
+
 def test_a_throttling_provider_holds_up_nobody_else() -> None:
     sender = Sender(delivery())
     sender.send("google.com", THEIRS)
@@ -387,6 +397,20 @@ def test_a_throttled_provider_without_limits_is_remembered() -> None:
     sender.restart(away=5)
     assert sender.pace.wait("google.com", sender.now) == pytest.approx(10, abs=0.01)
     assert sender.pace.wait("example.org", sender.now) == 0
+
+
+def test_a_rate_that_was_learned_holds_after_a_restart() -> None:
+    sender = Sender(delivery())
+    for _ in range(10):
+        sender.time += 1
+        sender.send()
+    sender.send(outcome=SLOWER)
+    sender.time += 15.001
+    assert sender.send(most=9) == 1
+    wait = sender.pace.wait("google.com", sender.now)
+    assert wait > 0.5
+    sender.restart()
+    assert sender.pace.wait("google.com", sender.now) == pytest.approx(wait, abs=0.01)
 
 
 def test_a_clock_that_was_put_back_frees_no_window_early() -> None:

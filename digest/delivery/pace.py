@@ -26,7 +26,7 @@ STEPS = 16  # from nothing to the full measure
 HOLD_SECONDS = 15.0  # for a throttling that names no time; doubles each time until a step up
 MOST_HOLD_SECONDS = 600.0
 LEAST_RATE = 0.1  # per second; throttling alone goes no lower
-FORGET_SECONDS = 3600.0  # what was learned before a longer break says nothing any more
+FORGET_SECONDS = 3600.0  # what was learned so long ago says nothing any more
 RELAY_SECONDS = 60.0  # two providers within so long: it is the relay
 SLOTS = 60  # a window is counted in so many parts, so that it slides
 RATE_SECONDS = 5.0  # over which the rate is observed
@@ -139,6 +139,7 @@ class Pace:
         """What must outlive a restart, as JSON: scope ("*", "provider:google.com") → state.
 
         It replaces all that was saved before: a scope that is missing has nothing to remember. Clears `changed`.
+        It looks at every scope, so call it every few seconds, not for every letter.
         """
         # Times are told from the last call on: the true now is later, so nothing is forgotten too early.
         scopes = {"*": self._relay} | {f"provider:{name}": scope for name, scope in self._scopes.items()}
@@ -173,8 +174,8 @@ class Pace:
         scope = self._scopes.get(name)
         if scope is None:
             if len(self._scopes) >= self._room:
-                under_way, now = self._under_way, self._now
-                self._scopes = {n: s for n, s in self._scopes.items() if n in under_way or not s.idle(now)}
+                kept = self._under_way.keys() | self._config.providers.keys()
+                self._scopes = {n: s for n, s in self._scopes.items() if n in kept or not s.idle(self._now)}
                 self._room = max(4096, 2 * len(self._scopes))
             scope = self._scopes[name] = _Scope(self._config.provider(name), self._most, self._now)
         return scope
@@ -238,7 +239,13 @@ class _Scope:
         self.calm = self.allowed == self.ceiling and self.rate == self.per_second and not self.strikes
         self.free = not (self.rate or self.per_window or self.narrow or self.hold > NEVER)
 
+    def _forget(self, now: float) -> None:
+        if not self.calm and now - self.step > FORGET_SECONDS:
+            self.allowed, self.rate, self.aim, self.strikes = self.ceiling, self.per_second, self.per_second, 0
+            self._settle()
+
     def wait(self, now: float) -> float:
+        self._forget(now)
         wait = 0.0
         if self.hold > NEVER:
             wait = self.hold - now
@@ -279,9 +286,10 @@ class _Scope:
             if rate:
                 # Without a limit so far, what it was too much of is the rate that we had.
                 seen = max(self.observed, (self.count - self.counted) / max(now - self.since, 1.0))
-                usual = self.rate or seen
-                self.aim = max(self.aim, usual)
-                self.rate = max(usual / 2, min(usual, LEAST_RATE))
+                least = min(self.per_second or LEAST_RATE, LEAST_RATE)
+                if usual := self.rate or seen:
+                    self.rate = max(usual / 2, least)
+                    self.aim = max(self.aim, usual, self.rate)
                 hold = asked or HOLD_SECONDS * 2 ** min(self.strikes, 10)
             self.strikes += 1
         if hold > 0.0:
@@ -311,6 +319,7 @@ class _Scope:
     def idle(self, now: float) -> bool:
         """Nothing to remember."""
         self._slide(now)
+        self._forget(now)
         return self.calm and not self.used and self.hold <= now and self.next <= now
 
     def state(self, now: float, wall: datetime) -> State:
@@ -344,15 +353,15 @@ class _Scope:
             self._slide(now)
         if hold := _number(state.get("hold"), MOST_HOLD_SECONDS):
             self.hold = now + hold - past if hold > past else NEVER
-        if self.rate and (until := _number(state.get("next"), 1.0 + 1.0 / self.rate)):
-            self.next = now + until - past
         if past <= FORGET_SECONDS:
             allowed, strikes = _number(state.get("allowed"), self.ceiling), _number(state.get("strikes"), 100)
             rate, aim = _number(state.get("rate"), 1e6), _number(state.get("aim"), 1e6)
             self.allowed = max(1, int(allowed)) if allowed else self.ceiling
             self.strikes = max(0, int(strikes or 0))
-            if rate and aim and 0 < rate < (self.per_second or aim):
+            if rate and aim and 0 < rate <= (self.per_second or aim):
                 self.rate, self.aim = rate, self.per_second or aim
+        if self.rate and (until := _number(state.get("next"), 1.0 + 1.0 / self.rate)):
+            self.next = now + until - past
         self._settle()
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterable, Iterator
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import dns.asyncresolver
-import dns.exception
-import dns.name
-import dns.resolver
+if TYPE_CHECKING:  # it is not loaded before there is something to ask
+    from dns.asyncresolver import Resolver
 
 DEADLINE_SECONDS = 2.0
 AT_ONCE = 16
@@ -53,9 +51,7 @@ SECOND_LEVEL = frozenset((
 class Providers:
     """Recipient domain → provider name, as in "google.com". Answers are kept in memory, for one run."""
 
-    def __init__(
-        self, group_by: Literal["mx", "domain"] = "mx", resolver: dns.asyncresolver.Resolver | None = None
-    ) -> None:
+    def __init__(self, group_by: Literal["mx", "domain"] = "mx", resolver: Resolver | None = None) -> None:
         """`resolver`: None asks the servers that the system is configured with."""
         self._known: dict[str, str] = {}
         self._asks = group_by == "mx"
@@ -80,6 +76,9 @@ class Providers:
         unknown = [domain for domain in dict.fromkeys(domains) if self.known(domain) is None]
         if not unknown:
             return
+        import dns.asyncresolver
+        import dns.exception
+
         if self._resolver is None:
             try:
                 self._resolver = dns.asyncresolver.Resolver()
@@ -91,13 +90,17 @@ class Providers:
             for _ in range(min(AT_ONCE, len(unknown))):
                 group.create_task(self._work(queue, self._resolver))
 
-    async def _work(self, queue: Iterator[str], resolver: dns.asyncresolver.Resolver) -> None:
+    async def _work(self, queue: Iterator[str], resolver: Resolver) -> None:
         for domain in queue:
             async with self._turns:
                 if self.known(domain) is None:
                     self._known[domain] = await self._look_up(domain, resolver)
 
-    async def _look_up(self, domain: str, resolver: dns.asyncresolver.Resolver) -> str:
+    async def _look_up(self, domain: str, resolver: Resolver) -> str:
+        import dns.exception
+        import dns.name
+        import dns.resolver
+
         try:
             name = dns.name.from_text(domain)
         except (dns.exception.DNSException, UnicodeError):

@@ -132,6 +132,15 @@ def test_a_window_is_used_up_and_after_the_wait_the_next_letter_leaves(most: int
         sender.time += wait + 1e-6
 
 
+def test_who_asks_all_the_time_gets_no_more_than_the_window_has() -> None:
+    sender = Sender(delivery(per_window=3, window_minutes=1))
+    for _ in range(1200):
+        sender.time += 0.25
+        sender.send(most=1 + int(sender.time) % 2)
+    assert most_within(sender.left, 60 - 1e-6) == 3
+    assert len(sender.left) >= 12
+
+
 def test_a_rate_is_used_up() -> None:
     sender = Sender(delivery(per_second=10), most=1000)
     while sender.time < 20:
@@ -206,6 +215,14 @@ def test_a_million_domains_with_limits_are_not_all_remembered() -> None:
     assert len(sender.pace._scopes) < 5000
 
 
+def test_a_configured_limit_holds_after_thousands_of_providers_have_throttled_us() -> None:
+    sender = Sender(of_google(per_window=2), most=50_000)
+    for number in range(9000):
+        sender.time += 4000
+        sender.send(f"{number}.example", THEIRS)
+    assert sender.send("google.com", most=9) == 2
+
+
 # ---- what servers say
 
 
@@ -236,10 +253,24 @@ def test_connections_come_back_slowly_and_only_in_calm() -> None:
     assert sender.pace.connections == 4
     sender.calm(2)
     assert sender.pace.connections == 5
-    sender.time += 3600
-    assert sender.pace.connections == 5, "an hour without letters tells nothing"
+    sender.time += 1800
+    sender.send()
+    assert sender.pace.connections == 5, "half an hour without letters tells nothing"
     sender.calm(60)
     assert sender.pace.connections == 8
+
+
+def test_what_a_server_said_an_hour_ago_is_forgotten() -> None:
+    sender = Sender(delivery())
+    sender.send(outcome=SLOWER)
+    sender.send("example.org", outcome=THEIRS)
+    sender.time += 3599
+    assert sender.pace.wait("google.com", sender.now) == 0
+    assert sender.pace.connections == 4
+    sender.time += 2
+    assert sender.pace.wait("google.com", sender.now) == 0
+    assert sender.pace.connections == 8
+    assert sender.pace.saved(sender.wall) == {}
 
 
 @pytest.mark.parametrize(("asked", "held"), [(4, 240.0), (0.5, 30.0), (600, 600.0)])
@@ -294,6 +325,16 @@ def test_a_rate_that_nobody_configured_is_halved_too_and_free_again_after_a_whil
     assert sender.send(most=1000) < 20, "20 a second were too many"
     sender.calm(300)
     assert sender.send(most=1000) == 1000
+
+
+def test_who_sends_little_is_not_slowed_to_nothing() -> None:
+    sender = Sender(delivery())
+    for _ in range(3):
+        sender.time += 3000
+        sender.send(outcome=SLOWER)
+    sender.time += 600
+    sender.send()
+    assert sender.pace.wait("google.com", sender.now) <= 10
 
 
 def test_a_throttling_provider_holds_up_nobody_else() -> None:
@@ -358,6 +399,20 @@ def test_a_throttled_provider_without_limits_is_remembered() -> None:
     assert sender.pace.wait("example.org", sender.now) == 0
 
 
+def test_a_rate_that_was_learned_holds_after_a_restart() -> None:
+    sender = Sender(delivery())
+    for _ in range(10):
+        sender.time += 1
+        sender.send()
+    sender.send(outcome=SLOWER)
+    sender.time += 15.001
+    assert sender.send(most=9) == 1
+    wait = sender.pace.wait("google.com", sender.now)
+    assert wait > 0.5
+    sender.restart()
+    assert sender.pace.wait("google.com", sender.now) == pytest.approx(wait, abs=0.01)
+
+
 def test_a_clock_that_was_put_back_frees_no_window_early() -> None:
     sender = Sender(delivery(per_window=1))
     sender.send()
@@ -394,8 +449,8 @@ def test_broken_state_is_no_worse_than_none(saved: dict[str, object]) -> None:
     )
     pace = Pace(config, saved, 1000.0, WALL)
     assert 1 <= pace.connections <= 4
+    now = 1000.0
     for provider in ("google.com", "a.org"):
-        now = 1000.0
         for _ in range(6):
             wait = pace.wait(provider, now)
             assert 0 <= wait <= 4000, "a letter can leave in the end"

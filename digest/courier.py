@@ -23,7 +23,7 @@ from digest import config as configuration
 from digest.config import FILE_NAME, Config
 from digest.delivery.maildir import Maildir
 from digest.delivery.smtp import Smtp
-from digest.delivery.transport import Parcel, Transport
+from digest.delivery.transport import Parcel, Transport, deliver_one
 from digest.errors import (
     DigestError,
     FileInvalid,
@@ -263,7 +263,7 @@ class _Round:
         async def hand_over(letter_id: int) -> None:
             nonlocal stopped
             try:
-                outcomes[letter_id] = await transport.deliver(parcels[letter_id])
+                outcomes[letter_id] = await deliver_one(transport, parcels[letter_id])
             except RelayUnusable as error:
                 untouched.append(letter_id)
                 stopped = error

@@ -244,5 +244,5 @@ class Outcome:
     state: Literal[LetterState.SENT, LetterState.DEFERRED, LetterState.UNCERTAIN, LetterState.FAILED]
     reply: str  # the server's words, cleaned, or ours
     where: str = ""
-    kind: str = ""  # the policy's short name for it: "accepted", "greylisted", "no-mailbox", …, "lost", "unknown-fate"
+    kind: str = ""  # the policy's short name: "accepted", "greylisted", "no-mailbox", …, "lost", "unknown-fate"
     wait: timedelta | None = None  # what the server asked for: "try again in 4 minutes"

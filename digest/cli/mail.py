@@ -13,7 +13,7 @@ from digest.cli.common import Json, app, load_config, local, note, opened, row, 
 from digest.config import Config, check_address
 from digest.courier import compose, composer_of, transport_of
 from digest.delivery.replies import explain
-from digest.delivery.transport import Transport
+from digest.delivery.transport import Transport, deliver_one
 from digest.errors import NotUncertain, RelayUnusable
 from digest.letters.subject import count
 from digest.model import (
@@ -53,7 +53,7 @@ def test_mail(address: Annotated[str, typer.Argument(help="Where to send it.", m
     async def send(transport: Transport) -> Outcome | RelayUnusable:
         try:
             await transport.open()
-            return await transport.deliver(parcel)
+            return await deliver_one(transport, parcel)
         except RelayUnusable as error:
             return error
         finally:

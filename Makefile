@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST_WORKERS ?= 2
 
-.PHONY: demo test lint types unit bench bench-dkim bench-relevance bench-ranking ablation calibration screenshots messages clean venv model
+.PHONY: demo test lint types unit bench bench-dkim bench-sending bench-relevance bench-ranking ablation calibration screenshots messages clean venv model
 
 demo: venv ## run the main job on the shipped samples, in ./demo
 	$(BIN)/digest demo demo
@@ -27,6 +27,9 @@ bench: venv ## side-by-side measurements, printed as ratios
 
 bench-dkim: venv ## signing, beside dkimpy
 	$(BIN)/python -m benchmarks.signing $(if $(PAGES),--pages $(PAGES))
+
+bench-sending: venv ## sending, beside a pool of plain aiosmtplib, into Postfix's smtp-sink and a slow server
+	$(BIN)/python -m benchmarks.sending
 
 bench-relevance: venv ## ranking quality for the readers in the folder READERS, and with the model SEMANTIC
 	$(BIN)/python -m benchmarks.relevance --readers $(or $(READERS),$(error name the readers' folder: READERS=…)) \

@@ -11,7 +11,7 @@ from digest import config as configuration
 from digest.config import FILE_NAME, Config
 from digest.delivery.maildir import Maildir
 from digest.delivery.smtp import Smtp
-from digest.delivery.transport import Adapter, Parcel, Transport
+from digest.delivery.transport import Parcel, Transport
 from digest.errors import FileInvalid, NotMailable, Problem, TemplateInvalid
 from digest.letters.check import first_fault
 from digest.letters.compose import Composer, Rendered
@@ -28,10 +28,10 @@ def transport_of(config: Config) -> Transport:
     delivery = config.delivery
     if delivery.kind == "maildir":
         # Where a letter lies is stored, and must still be right when asked from another folder.
-        return Adapter(Maildir(config.path(delivery.maildir).resolve()))
+        return Maildir(config.path(delivery.maildir).resolve())
     smtp = delivery.smtp
     password = configuration.password(smtp, config.home) if smtp.user else None
-    return Adapter(Smtp(smtp, password, None, home=config.home))
+    return Smtp(smtp, password, None, home=config.home)
 
 
 def templates_of(config: Config) -> Templates:

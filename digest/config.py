@@ -156,6 +156,7 @@ class SmtpConfig(Section):
     ca_file: str = ""  # "" trusts the system's authorities
     timeout_seconds: float = Field(30.0, gt=0, le=600)
     connections: int = Field(4, ge=1, le=256)
+    messages_per_connection: int = Field(100, ge=0)  # 0 is no limit
 
     @model_validator(mode="after")
     def _login(self) -> Self:

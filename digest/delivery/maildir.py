@@ -7,17 +7,19 @@ matter and mail readers show stray carriage returns otherwise.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import fcntl
 import hashlib
 import os
 import re
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
-from digest.delivery.transport import Parcel
+from digest.delivery.transport import Parcel, Supply
 from digest.errors import RelayUnusable
 from digest.model import LetterState, Outcome
 
@@ -80,19 +82,41 @@ class Maildir:
         except OSError as error:
             raise _unusable(self._folder, error) from error
 
-    async def deliver(self, parcel: Parcel) -> Outcome:
+    async def carry(self, supply: Supply) -> None:
+        while (parcel := supply.take()) or await supply.more():
+            if parcel is None:
+                continue
+            try:
+                outcome = self._deliver(parcel, supply)
+            except RelayUnusable as error:
+                supply.back(parcel, str(error))
+                raise
+            except BaseException as error:  # a defect of ours, at an unknown moment
+                supply.done(
+                    parcel, Outcome(LetterState.UNCERTAIN, f"filing it broke off: {error!r}", kind="unknown-fate")
+                )
+                raise
+            if outcome:
+                supply.done(parcel, outcome)
+            else:
+                supply.back(parcel, "it was called back before it left")
+            await asyncio.sleep(0)  # let others have their turn: filing waits for the disk and for nothing else
+
+    def _deliver(self, parcel: Parcel, supply: Supply) -> Outcome | None:
+        """None where the supply keeps it."""
         if not parcel.recipient:
-            return Outcome(LetterState.FAILED, "there is no recipient")
+            return Outcome(LetterState.FAILED, "there is no recipient", kind="unfit")
         message = _on_disk(parcel.message)
         if message is None:
-            return Outcome(LetterState.FAILED, "the letter mixes kinds of line ends, so its lines cannot be told")
+            words = "the letter mixes kinds of line ends, so its lines cannot be told"
+            return Outcome(LetterState.FAILED, words, kind="unfit")
         home = self._folder / folder_name(parcel.recipient)
         try:
-            return _file(home, file_name(parcel.message_id), message)
+            return _file(home, file_name(parcel.message_id), message, lambda: supply.leaving(parcel))
         except OSError as error:
             if self._is_of_one_recipient(home, error):
                 detail = _FAULTS.get(error.errno or 0, (error.strerror or str(error), ""))[0]
-                return Outcome(LetterState.FAILED, f"{home} cannot be used: {detail}")
+                return Outcome(LetterState.FAILED, f"{home} cannot be used: {detail}", kind="refused")
             raise _unusable(home, error) from error
 
     async def settle(self, message_id: str) -> Outcome | None:
@@ -116,7 +140,7 @@ class Maildir:
                 unreadable = True
                 continue
             if found:
-                return Outcome(LetterState.SENT, "found in the Maildir", str(found))
+                return Outcome(LetterState.SENT, "found in the Maildir", str(found), "accepted")
         if unreadable:
             return None
         return Outcome(LetterState.DEFERRED, "not in the Maildir: it was interrupted before it was filed")
@@ -176,20 +200,20 @@ def _on_disk(message: bytes) -> bytes | None:
 # ---- files
 
 
-def _file(home: Path, name: str, message: bytes) -> Outcome:
+def _file(home: Path, name: str, message: bytes, leaving: Callable[[], bool]) -> Outcome | None:
     for part in ("tmp", "new", "cur"):
         _make_directory(home / part)
     if found := _find(home, name):
-        return Outcome(LetterState.SENT, "already in the Maildir", str(found))
+        return Outcome(LetterState.SENT, "already in the Maildir", str(found), "accepted")
     target = home / "new" / name
-    placed = _place(home / "tmp", target, message)
-    return Outcome(LetterState.SENT, "filed" if placed else "already in the Maildir", str(target))
+    words = _place(home / "tmp", target, message, leaving)
+    return Outcome(LetterState.SENT, words, str(target), "accepted") if words else None
 
 
-def _place(tmp: Path, target: Path, message: bytes) -> bool:
+def _place(tmp: Path, target: Path, message: bytes, leaving: Callable[[], bool]) -> str:
     """Write under tmp/, then give it its final name in one step, so that new/ never holds half a letter.
 
-    False where the name is taken: the letter is there already.
+    Says what came of it; "" where it may not leave any more.
     """
     path, handle = _create_locked(tmp, target.name)
     try:
@@ -197,10 +221,12 @@ def _place(tmp: Path, target: Path, message: bytes) -> bool:
         while rest:
             rest = rest[os.write(handle, rest) :]
         os.fsync(handle)
+        if not leaving():
+            return ""
         try:
             os.link(path, target)
         except FileExistsError:
-            return False
+            return "already in the Maildir"
         except OSError as error:
             if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
                 raise
@@ -213,7 +239,7 @@ def _place(tmp: Path, target: Path, message: bytes) -> bool:
             with suppress(OSError):
                 os.unlink(target)
             raise
-        return True
+        return "filed"
     finally:
         os.close(handle)
         with suppress(OSError):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal
 
 from digest.errors import RelayUnusable
@@ -45,6 +46,8 @@ class Rule:
         )
 
 
+FULL = r"mailbox (is )?(full|over)|over.?quota|quota (is )?exceeded|exceed\w* .{0,30}(quota|storage)"
+
 # The first row that holds decides, so the particular stands above the general.
 POLICY: tuple[Rule, ...] = (
     Rule("accepted", SENT, r"2\d\d", explanation="the server took the letter"),
@@ -59,7 +62,7 @@ POLICY: tuple[Rule, ...] = (
     Rule(
         "throttled",
         DEFERRED,
-        r"454|4\d\d",
+        r"4\d\d",
         status=r"4\.7\.\d+|",
         words=r"throttl|too (many|much|fast)|rate.?limit|\brate\b|quota exceeded for send",
         explanation="the server wants fewer letters at a time",
@@ -74,10 +77,26 @@ POLICY: tuple[Rule, ...] = (
         remedy="Nothing to do, it is tried again in a few minutes",
     ),
     Rule(
+        "reputation",
+        DEFERRED,
+        r"4\d\d",
+        words=r"spam|black.?list|block.?list|\bblocked\b|reputation|dnsbl|\brbl\b|reverse (hostname|dns)|\bptr\b",
+        explanation="the receiving side is wary of mail from us; the address itself may be fine",
+        remedy="Check SPF, DKIM and DMARC of the sender's domain, and whether the server is on a block list",
+    ),
+    Rule(
         "mailbox-full",
         DEFERRED,
         r"4\d\d",
         status=r"4\.2\.2",
+        explanation="the reader's mailbox is full",
+        remedy="Nothing to do, it is tried again; the reader has to make room",
+    ),
+    Rule(
+        "mailbox-full",
+        DEFERRED,
+        r"4\d\d",
+        words=FULL,
         explanation="the reader's mailbox is full",
         remedy="Nothing to do, it is tried again; the reader has to make room",
     ),
@@ -177,20 +196,45 @@ POLICY: tuple[Rule, ...] = (
         explanation="the reader's mailbox is full",
         remedy="Nothing to do, it is tried again; the reader has to make room",
     ),
+    Rule(
+        "throttled",
+        DEFERRED,
+        r"5\d\d",
+        status=r"5\.4\.5",
+        explanation="our account has sent as much as it may for now",
+        remedy="Nothing to do, it is tried again; ask the provider for a higher limit",
+    ),
+    Rule(
+        "throttled",
+        DEFERRED,
+        r"5\d\d",
+        words=r"(daily|hourly|sending).{0,30}(limit|quota)|rate.?limit|throttl|too many (messages|connections)",
+        explanation="our account has sent as much as it may for now",
+        remedy="Nothing to do, it is tried again; ask the provider for a higher limit",
+    ),
+    Rule(
+        "mailbox-full",
+        DEFERRED,
+        r"5\d\d",
+        words=FULL,
+        explanation="the reader's mailbox is full",
+        remedy="Nothing to do, it is tried again; the reader has to make room",
+    ),
     # Not a fault of the reader and not for everybody (a server takes its own domains without a login), so neither
     # "failed" nor "stop" is right: the letter waits until somebody has put the configuration in order.
     Rule(
         "relay-denied",
         DEFERRED,
         r"5\d\d",
-        words=r"relay(ing)?( access)? (is )?(denied|not permitted|not allowed|prohibited)|unable to relay",
+        words=r"relay(ing)?( access)? (is )?(denied|not permitted|not allowed|prohibited)|unable to relay"
+        r"|rcpthosts",
         explanation="the server does not pass on mail to this address for us",
         remedy="Use your provider's sending server, with `user` and a password, under [delivery.smtp]",
     ),
-    # ---- our standing: the reader's address is fine
+    # ---- our standing: the reader's address is fine. The letter waits, or expires, and nobody is struck off
     Rule(
         "reputation",
-        FAILED,
+        DEFERRED,
         r"5\d\d",
         status=r"5\.7\.\d+",
         explanation="the receiving side refuses mail from us by its policy; the address itself may be fine",
@@ -198,8 +242,8 @@ POLICY: tuple[Rule, ...] = (
     ),
     Rule(
         "reputation",
-        FAILED,
-        r"550|55[34]|571",
+        DEFERRED,
+        r"5[57]\d",
         words=r"spam|black.?list|block.?list|\bblocked\b|reputation|dnsbl|\brbl\b|spf|dkim|dmarc|policy",
         explanation="the receiving side takes our mail for unwanted; the address itself may be fine",
         remedy="Check SPF, DKIM and DMARC of the sender's domain, and whether the server is on a block list",
@@ -224,6 +268,15 @@ POLICY: tuple[Rule, ...] = (
     Rule(
         "no-mailbox",
         FAILED,
+        r"5\d\d",
+        status=r"5\.4\.1",
+        words=r"recipient address rejected",
+        explanation="there is no such mailbox, or it is closed",
+        remedy="Check the address for a slip, or ask the reader",
+    ),
+    Rule(
+        "no-mailbox",
+        FAILED,
         r"521|556",
         explanation="the address's domain takes no mail at all",
         remedy="Check the address for a slip, or ask the reader",
@@ -233,7 +286,8 @@ POLICY: tuple[Rule, ...] = (
         FAILED,
         r"55[0134]",
         words=r"(no such|unknown|invalid) (user|recipient|mailbox|address|local)|(user|recipient|mailbox|address)"
-        r" (is )?(unknown|not found|does not exist|doesn't exist|disabled|unavailable)|user not known",
+        r" (is )?(unknown|not found|does not exist|doesn't exist|disabled|unavailable|not local)|user not known"
+        r"|no mailbox here",
         explanation="there is no such mailbox, or it is closed",
         remedy="Check the address for a slip, or ask the reader",
     ),
@@ -272,6 +326,7 @@ class Judgement:
     remedy: str
     status: str  # the enhanced status, e.g. "5.1.1"; "" when there is none
     reply: str  # the server's words, safe to store and print
+    wait: timedelta | None = None  # what it asks for before the next try
 
     @property
     def relay(self) -> bool:
@@ -283,7 +338,45 @@ def judge(code: int, message: str) -> Judgement:
     status = enhanced_status(code, message)
     text = " ".join(message.split())
     rule = next(rule for rule in POLICY if rule.holds(code, status, text))
-    return Judgement(rule.state, rule.kind, rule.explanation, rule.remedy, status, clean_reply(f"{code} {message}"))
+    wait = asked_wait(text) if rule.state is DEFERRED else None
+    words = clean_reply(f"{code} {message}")
+    return Judgement(rule.state, rule.kind, rule.explanation, rule.remedy, status, words, wait)
+
+
+def judged_sent(code: int, message: str) -> Outcome:
+    """A letter that was taken: what `judge` says of a 2xx, without the search. This runs for every letter."""
+    words = f"{code} {message}"
+    if not (words.isascii() and words.isprintable() and len(words) <= REPLY_LIMIT and "  " not in words):
+        words = clean_reply(words)
+    return Outcome(SENT, words, kind="accepted")
+
+
+WAIT_LIMIT = timedelta(hours=24)
+_UNIT = r"\s*(s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?)\b"
+# The number has to follow a word about trying again: "100 messages in 60 seconds" is a limit, and no request.
+_CUE = r"(?:again|re-?try|re-?send|come back|wait|gr[ea]y.?list\w*|delay\w*|defer\w*)[^0-9]{0,40}?"
+_CLOCK = re.compile(_CUE + r"\b(\d{1,3}):(\d\d):(\d\d)\b", re.IGNORECASE)
+_SPAN = re.compile(_CUE + rf"\b(\d{{1,6}}){_UNIT}(?:[\s,]*(?:and )?(\d{{1,6}}){_UNIT})?", re.IGNORECASE)
+_PACKED = re.compile(_CUE + r"\b(?:(\d{1,4})h)?(?:(\d{1,4})m)(?:(\d{1,4})s)?\b", re.IGNORECASE)
+_HEADER = re.compile(r"retry-?\s?after\s*[:=]?\s*(\d{1,6})\s*(?:$|[;,.)\]])", re.IGNORECASE)
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+
+def asked_wait(text: str) -> timedelta | None:
+    """How long a reply asks us to wait: "try again in 4 minutes", "retry after 00:05:00"; at most a day."""
+    seconds: int | None = None
+    if found := _CLOCK.search(text):
+        hours, minutes, rest = map(int, found.groups())
+        seconds = hours * 3600 + minutes * 60 + rest
+    elif found := _PACKED.search(text):
+        hours, minutes, rest = (int(part or 0) for part in found.groups())
+        seconds = hours * 3600 + minutes * 60 + rest
+    elif found := _SPAN.search(text):
+        number, unit, more, its = found.groups()
+        seconds = int(number) * _SECONDS[unit[0].lower()] + (int(more) * _SECONDS[its[0].lower()] if more else 0)
+    elif found := _HEADER.search(text):
+        seconds = int(found[1])
+    return None if seconds is None else min(timedelta(seconds=seconds), WAIT_LIMIT)
 
 
 _STATUS_AT_START = re.compile(r"^\s*[#(\[]?([245]\.\d{1,3}\.\d{1,3})(?![\d.]*\d)", re.MULTILINE)

@@ -1,4 +1,4 @@
-"""The port between the courier, who has letters, and the transports, which move them. Maildir and SMTP implement it.
+"""The port between the courier, who has letters, and the transports, which move them: Maildir and SMTP.
 
 The transport sets the pace: it takes a parcel when it can move it, says right before the moment after which the
 parcel may have arrived, and answers for every parcel that it took.
@@ -24,7 +24,7 @@ class Parcel:
 
 
 class Supply(Protocol):
-    """Where a transport gets its parcels from. Everything but `more` is synchronous and quick; nothing here raises."""
+    """Where a transport gets parcels from. All but `more` is synchronous and quick; nothing here raises."""
 
     @property
     def connections(self) -> int:
@@ -58,7 +58,7 @@ class Transport(Protocol):
 
     @property
     def in_flight(self) -> int:
-        """How many parcels may be between `leaving` and `done` at once: after a crash at most so many are uncertain."""
+        """How many parcels may be between `leaving` and `done`: after a crash at most so many are uncertain."""
 
     @property
     def patience(self) -> timedelta:
@@ -70,9 +70,10 @@ class Transport(Protocol):
     async def carry(self, supply: Supply) -> None:
         """Move parcels until the supply ends. A fault of one recipient is an outcome, never an error.
 
-        Every parcel taken is answered by exactly one `done` or `back` before this returns or raises, also where it is
-        cancelled. Raises `RelayUnusable` where the fault is not the recipients' (server gone, login refused, disk
-        full), once the conversations that were under way have come to their end.
+        Every parcel taken is answered by exactly one `done` or `back` before this returns or raises, also where it
+        is cancelled. Several tasks may wait in `more` at once. Raises `RelayUnusable` where the fault is not the
+        recipients' (server gone, login refused, disk full), once the conversations that were under way have come to
+        their end.
         """
 
     async def settle(self, message_id: str) -> Outcome | None:
@@ -114,42 +115,3 @@ class _One:
 
     def back(self, parcel: Parcel, why: str) -> None:
         self.outcome = Outcome(LetterState.DEFERRED, why, kind="back")
-
-
-class Adapter:  # TEMPORARY
-    def __init__(self, inner: object) -> None:
-        self.inner = inner
-        self.name = inner.name
-        self.in_flight = inner.in_flight
-        self.patience = inner.patience
-        self.open, self.settle, self.close = inner.open, inner.settle, inner.close
-
-    async def carry(self, supply: Supply) -> None:
-        import asyncio
-
-        from digest.errors import RelayUnusable
-
-        fault = None
-
-        async def work() -> None:
-            nonlocal fault
-            while fault is None and await supply.more():
-                parcel = supply.take()
-                if parcel is None:
-                    await asyncio.sleep(0.001)
-                    continue
-                if not supply.leaving(parcel):
-                    supply.back(parcel, "not")
-                    continue
-                try:
-                    supply.done(parcel, await self.inner.deliver(parcel))
-                except RelayUnusable as error:
-                    supply.back(parcel, str(error))
-                    fault = error
-                except asyncio.CancelledError:
-                    supply.done(parcel, Outcome(LetterState.UNCERTAIN, "cancelled"))
-                    raise
-
-        await asyncio.gather(*(work() for _ in range(self.in_flight)))
-        if fault:
-            raise fault

@@ -173,13 +173,8 @@ def _load(
         picks.setdefault((letter_id, also), []).append(one)
     return [
         Letter(
-            readers[subscriber_id],
-            slot,
-            tuple(picks.get((i, False), ())),
-            tuple(picks.get((i, True), ())),
-            LetterState(state),
-            *rest,
-            i,
+            *(readers[subscriber_id], slot, tuple(picks.get((i, False), ())), tuple(picks.get((i, True), ()))),
+            *(LetterState(state), *rest, i),
         )
         for i, subscriber_id, slot, state, *rest in rows
     ]

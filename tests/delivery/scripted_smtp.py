@@ -1,7 +1,8 @@
 """A mail server that misbehaves on cue.
 
 It speaks just enough SMTP, and does at each step what the script says: answer something else, answer garbage, hang
-up, or fall silent. What it took is in `mails`, and every line that it was told in `said`.
+up, or fall silent. What it took is in `mails`, and every line that it was told in `said`. It reads what was pipelined
+like any server: in order, and its answers leave together when it has nothing more to read.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 DROP = "drop"  # hang up without a word
 RESET = "reset"  # the same with a TCP reset
@@ -36,6 +38,7 @@ class Cue:
     about: str  # only for a transaction whose recipient holds this
     connection: int | None
     then_drop: bool
+    delay: float
 
 
 @dataclass
@@ -43,6 +46,10 @@ class Scripted:
     """`async with Scripted() as server:`; `server.on(step, answer)` before or in between."""
 
     extensions: tuple[str, ...] = ("SIZE 1000000", "8BITMIME", "ENHANCEDSTATUSCODES")
+    also: ClassVar[tuple[str, ...]] = ()  # offered by every server, as by a parametrised fixture
+    lenient: bool = False  # asks for the message where there is no recipient, as some do
+    piece: int = 0  # answers leave in pieces of so many bytes
+    slow: float = 0.0  # seconds before each answer to a message
     port: int = 0
     mails: list[Mail] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
@@ -62,9 +69,10 @@ class Scripted:
         about: str = "",
         connection: int | None = None,
         then_drop: bool = False,
+        delay: float = 0.0,
     ) -> Scripted:
         assert step in STEPS
-        self._cues.append(Cue(step, answer, times, about, connection, then_drop))
+        self._cues.append(Cue(step, answer, times, about, connection, then_drop, delay))
         return self
 
     async def __aenter__(self) -> Scripted:
@@ -117,12 +125,23 @@ class Scripted:
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
         sender = recipient = ""
-        unread = bytearray()
+        has_sender = has_recipient = False
+        unread, unsaid = bytearray(), bytearray()
+
+        async def flush() -> None:
+            while unsaid:
+                piece = bytes(unsaid[: self.piece or len(unsaid)])
+                del unsaid[: len(piece)]
+                writer.write(piece)
+                await writer.drain()
+                if self.piece:
+                    await asyncio.sleep(0)
 
         async def until(end: bytes) -> bytes:
             seen = 0
             while (at := unread.find(end, max(0, seen - len(end)))) < 0:
                 seen = len(unread)
+                await flush()
                 more = await reader.read(1 << 20)
                 if not more:
                     raise ConnectionResetError
@@ -131,20 +150,30 @@ class Scripted:
             del unread[: at + len(end)]
             return taken
 
+        said = b""
+
         async def act(step: str, usual: str) -> bool:
             """Do what the script says, or the usual. True where the conversation goes on."""
+            nonlocal said
             cue = self._cue(step, number, recipient)
             answer = cue.answer if cue else usual
+            if cue and cue.delay:
+                await flush()
+                await asyncio.sleep(cue.delay)
+            if answer in (HANG, DROP, RESET):
+                await flush()
             if answer == HANG:
                 await asyncio.sleep(3600)
             if answer == RESET:
                 writer.transport.abort()
             if answer in (DROP, RESET):
                 return False
-            if answer:
-                writer.write(answer if isinstance(answer, bytes) else answer.encode() + b"\r\n")
-                await writer.drain()
-            return not (cue and cue.then_drop)
+            said = (answer if isinstance(answer, bytes) else answer.encode() + b"\r\n") if answer else b""
+            unsaid.extend(said)
+            if cue and cue.then_drop:
+                await flush()
+                return False
+            return True
 
         if not await act("banner", "220 scripted ESMTP"):
             return
@@ -152,7 +181,7 @@ class Scripted:
             self.said.append(line)
             verb = line.split(" ")[0].upper()
             if verb == "EHLO":
-                offer = ["scripted", *self.extensions]
+                offer = ["scripted", *self.extensions, *self.also]
                 usual = "\r\n".join(f"250{'-' if i < len(offer) - 1 else ' '}{x}" for i, x in enumerate(offer))
             elif verb == "MAIL":
                 sender, recipient, usual = line[line.index("<") + 1 : line.index(">")], "", "250 2.1.0 sender ok"
@@ -164,17 +193,37 @@ class Scripted:
                 usual = "221 bye"
             else:
                 usual = "250 ok"
-            cued = any(c.step == verb and c.times for c in self._cues)
+            if verb == "RCPT" and not has_sender and not self.lenient:
+                usual = "503 5.5.1 need MAIL before RCPT"
+            if verb == "DATA" and not has_recipient and not self.lenient:
+                usual = "503 5.5.1 no valid recipients"
             if not await act(verb, usual) or verb == "QUIT":
+                await flush()
                 return
-            if verb == "DATA" and not cued:
+            if verb == "MAIL":
+                has_sender, has_recipient = said.startswith(b"2"), False
+            elif verb == "RCPT":
+                has_recipient = has_recipient or (has_sender and said.startswith(b"2"))
+            elif verb in ("RSET", "EHLO"):
+                has_sender = has_recipient = False
+            elif verb == "DATA" and said.startswith(b"354"):
+                taken = has_recipient
+                has_sender = has_recipient = False
                 if any(c.step == "middle" and c.times and c.about in recipient for c in self._cues):
-                    wire = await until(b"\n")
+                    await flush()
+                    line_read = await until(b"\n")
                     if not await act("middle", ""):
                         return
-                else:
-                    wire = b""
-                wire += await until(b"\r\n.\r\n")
+                    await flush()
+                    unread[:0] = line_read
+                unread[:0] = b"\r\n"  # so that a dot alone ends a message, too
+                wire = (await until(b"\r\n.\r\n"))[2:]
+                if self.slow:
+                    await asyncio.sleep(self.slow)
+                if not taken:
+                    if not await act("dot", "554 5.5.1 no valid recipients"):
+                        return
+                    continue
                 if not self._keep_after_dot(sender, recipient, wire[:-3], number):
                     if not await act("dot", ""):
                         return

@@ -13,6 +13,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from supply import carried
 
 from digest.delivery.maildir import NAME_LIMIT, Maildir, file_name, folder_name
 from digest.delivery.transport import Parcel
@@ -31,7 +32,12 @@ def deliver(folder: Path, *parcels: Parcel) -> list[Outcome]:
         transport = Maildir(folder)
         await transport.open()
         try:
-            return await asyncio.gather(*(transport.deliver(p) for p in parcels))
+            outcomes = []
+            for one in await carried(transport, parcels):
+                if isinstance(one, BaseException):
+                    raise one
+                outcomes.append(one)
+            return outcomes
         finally:
             await transport.close()
 
@@ -194,8 +200,10 @@ def test_what_was_filed_settles_as_sent_and_what_was_not_can_be_sent_again(tmp_p
     seen = Path(outcomes[3].where)
     moved = seen.parent.parent / "cur" / f"{seen.name}:2,S"
     seen.rename(moved)
-    assert settle(tmp_path, "<1@x>") == Outcome(LetterState.SENT, "found in the Maildir", outcomes[1].where)
-    assert settle(tmp_path, "<3@x>") == Outcome(LetterState.SENT, "found in the Maildir", str(moved))
+    assert settle(tmp_path, "<1@x>") == Outcome(
+        LetterState.SENT, "found in the Maildir", outcomes[1].where, "accepted"
+    )
+    assert settle(tmp_path, "<3@x>") == Outcome(LetterState.SENT, "found in the Maildir", str(moved), "accepted")
     missing = settle(tmp_path, "<9@x>")
     assert missing is not None
     assert missing.state is LetterState.DEFERRED
@@ -222,7 +230,7 @@ KILLED = """
     import asyncio, os, signal, sys
     from pathlib import Path
     from digest.delivery.maildir import Maildir
-    from digest.delivery.transport import Parcel
+    from digest.delivery.transport import Parcel, deliver_one
 
     def die(handle):  # in the middle: the file is written, and has no name in new/ yet
         os.kill(os.getpid(), signal.SIGKILL)
@@ -230,7 +238,7 @@ KILLED = """
     os.fsync = die if sys.argv[2] == "killed" else os.fsync
     async def main():
         transport = Maildir(Path(sys.argv[1]))
-        await transport.deliver(Parcel("s@x", "a@x", "<1@x>", b"Subject: x\\r\\n\\r\\n" + b"y" * 100000))
+        await deliver_one(transport, Parcel("s@x", "a@x", "<1@x>", b"Subject: x\\r\\n\\r\\n" + b"y" * 100000))
     for part in ("tmp", "new", "cur"):
         os.makedirs(f"{sys.argv[1]}/a@x/{part}", exist_ok=True)
     asyncio.run(main())
@@ -298,7 +306,7 @@ IN_ANOTHER_PROCESS = """
     import asyncio, resource, sys
     from pathlib import Path
     from digest.delivery.maildir import Maildir
-    from digest.delivery.transport import Parcel
+    from digest.delivery.transport import Parcel, deliver_one
     from digest.errors import RelayUnusable
 
     folder, limit = Path(sys.argv[1]), int(sys.argv[2])
@@ -312,7 +320,7 @@ IN_ANOTHER_PROCESS = """
             try:
                 await transport.open()
                 body = b"Subject: x\\r\\n\\r\\n" + (b"y" * 70 + b"\\r\\n") * (int(size) // 72)
-                outcome = await transport.deliver(Parcel("s@x", who, f"<{who}>", body))
+                outcome = await deliver_one(transport, Parcel("s@x", who, f"<{who}>", body))
                 print(outcome.state, outcome.reply, sep="|")
             except RelayUnusable as error:
                 print("unusable", error, sep="|")

@@ -405,7 +405,9 @@ class _Round:
         waiting = len(self._queue) + len(self._held) + sum(map(len, self._parked.values()))
         room = self._cap - waiting - len(self._taken)
         claim = room if room * 2 >= self._cap and not self._exhausted and not self._ended else 0
-        pace = self._pace.saved(self.now()) if self._pace.changed else None
+        pace = None
+        if self._pace.changed and time.monotonic() - self._pace_saved > LOOK:
+            pace, self._pace_saved = self._pace.saved(self.now()), time.monotonic()
         work = _Work(self._outcomes, self._backs, self._tripped, pace, claim)
         self._outcomes, self._backs, self._tripped = {}, [], []
         return work
@@ -493,6 +495,7 @@ class _Round:
         self._signed_on = True
         self._lease_ends = time.clock_gettime(_BOOTTIME) + LEASE.total_seconds()
         self._pace = Pace(config, saved, time.monotonic(), at, self.transport.in_flight)
+        self._pace_saved = time.monotonic()
         self._breakers = Breakers(in_flight=self.transport.in_flight)
         self._providers = Providers(config.group_by) if smtp else None
 
@@ -511,6 +514,8 @@ class _Round:
         return wanted, paused
 
     def _asked(self, wanted: str | None, paused: dict[str, Pause]) -> DigestError | None:
+        for scope in self._paused.keys() - paused.keys():
+            self._breakers.resumed(scope)
         self._paused = paused | {one.scope: one for one in self._tripped}
         if wanted is None:
             return LeaseLost()

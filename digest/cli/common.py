@@ -31,6 +31,7 @@ from digest.letters.subject import main_reason, shorten
 from digest.model import Letter, Pick, Reason, Subscriber
 from digest.store import subscribers
 from digest.store.opening import Store, open_store
+from digest.store.pauses import EVERYTHING, Pause
 
 app = typer.Typer(
     name="digest",
@@ -203,6 +204,13 @@ def local(instant: datetime | None, zone: str | None = None) -> str:
     if zone is None:
         return f"{instant.astimezone():%Y-%m-%d %H:%M %Z}"
     return f"{instant.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}"
+
+
+def paused(one: Pause) -> str:
+    """ "delivery is paused since … by operator: the relay moves"."""
+    what = "delivery" if one.scope == EVERYTHING else f"sending to {one.scope.partition(':')[2]}"
+    until = f", until {local(one.until)}" if one.until else ""
+    return f"{what} is paused since {local(one.at)}{until}, by {one.by}: {one.reason}"
 
 
 def cannot_write(error: OSError, path: Path, remedy: str) -> CannotWrite:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from digest import clock
-from digest.cli.common import Json, app, load_config, local, note, opened, row, say, say_json, show, table
+from digest.cli.common import Json, app, load_config, local, note, opened, paused, row, say, say_json, show, table
 from digest.errors import NotUncertain
 from digest.letters.subject import count
 from digest.model import LetterState
@@ -42,7 +42,7 @@ def listing(
     with opened(load_config(), create=False) as store, store.read() as connection:
         found = [one for each in wanted for one in letters.in_state(connection, each, limit)]
         counts = outbox.count_by_state(connection)
-        paused = pauses.in_force(connection, clock.now())
+        stops = pauses.in_force(connection, clock.now())
     if json:
         say_json(
             [
@@ -61,8 +61,8 @@ def listing(
             ]
         )
         return
-    for stop in paused.values():
-        note(told(stop))
+    for stop in stops.values():
+        note(paused(stop))
     if not found:
         say("the outbox is empty")
         return
@@ -176,10 +176,3 @@ def cancel(
 
 def _scope(provider: str | None) -> str:
     return EVERYTHING if provider is None else f"provider:{provider.lower()}"
-
-
-def told(one: Pause) -> str:
-    """ "delivery is paused since … by operator: the relay moves"."""
-    what = "delivery" if one.scope == EVERYTHING else f"sending to {one.scope.partition(':')[2]}"
-    until = f", until {local(one.until)}" if one.until else ""
-    return f"{what} is paused since {local(one.at)}{until}, by {one.by}: {one.reason}"

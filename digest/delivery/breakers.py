@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from digest.model import LetterState, Outcome
 
+WAITS = ("greylisted", "mailbox-full", "throttled", "closing")  # asked to wait: no failure of ours or the relay's
 HARD = ("no-mailbox", "refused")  # kinds of reply that are a hard bounce given at once
 
 
@@ -41,6 +42,7 @@ BOUNCES = Rule(
     "Look where these addresses come from, with `digest outbox --state failed`",
 )
 IN_A_ROW = 20  # failures without a letter sent in between; at least twice what may be under way at once
+ROW_WAIT = timedelta(minutes=15)  # what stops everything for a while often passes by itself
 REPUTATION = 2  # replies of this kind from one provider: the first may be one recipient's own rule
 FIRST_WAIT, LONGEST_WAIT = timedelta(hours=1), timedelta(hours=12)  # of a provider; each pause in a run doubles it
 
@@ -94,7 +96,7 @@ class Breakers:
             self._sent += 1
             self._in_a_row = 0
             return None
-        self._in_a_row += 1
+        self._in_a_row += outcome.kind not in WAITS
         found = None
         if outcome.state is LetterState.FAILED and outcome.kind in HARD:
             self._hard += 1
@@ -131,11 +133,11 @@ class Breakers:
         if "*" in self._paused or self._in_a_row < self._most_in_a_row:
             return None
         what = f"{self._in_a_row} letters in a row could not be sent, the last one with “{outcome.reply}”"
-        return self._stop(what, "Look what they have in common, with `digest outbox`")
+        return self._stop(what, "Look what they have in common, with `digest outbox`", ROW_WAIT)
 
-    def _stop(self, what: str, remedy: str) -> Pause:
+    def _stop(self, what: str, remedy: str, until: timedelta | None = None) -> Pause:
         self._paused.add("*")
-        return Pause("*", f"The run is paused: {what}. {remedy}; then `digest resume` goes on.", None)
+        return Pause("*", f"{what}. {remedy}", until)
 
     def _standing(self, provider: str, outcome: Outcome) -> Pause | None:
         scope, number = f"provider:{provider}", self._reputation.get(provider, 0)
@@ -145,11 +147,9 @@ class Breakers:
         before = self._pauses.get(provider, 0)
         self._pauses[provider] = before + 1
         wait = min(FIRST_WAIT * 2 ** min(before, 10), LONGEST_WAIT)
-        hours = wait // timedelta(hours=1)
         reason = (
-            f"Letters to {provider} are paused for {hours} hour{'s' * (hours > 1)}: it refused {number} of this run"
-            f" by its policy, the last one with “{outcome.reply}”. The addresses may be fine. Check SPF, DKIM and"
-            " DMARC of the sender's domain, and whether the server is on a block list; then `digest resume` goes on"
-            " at once."
+            f"{provider} refused {number} letters of this run by its policy, the last one with “{outcome.reply}”. The"
+            " addresses may be fine. Check SPF, DKIM and DMARC of the sender's domain, and whether the server is on a"
+            " block list"
         )
         return Pause(scope, reason, wait)

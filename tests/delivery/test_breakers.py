@@ -54,7 +54,6 @@ def test_bounces_that_come_back_later_count_with_those_at_once() -> None:
     assert pause.scope == "*"
     assert "3 of 100 letters" in pause.reason
     assert "3.0%" in pause.reason
-    assert "digest resume" in pause.reason
     assert pause.until is None
 
 
@@ -83,10 +82,14 @@ def test_twenty_failures_in_a_row_stop_a_run(outcome: Outcome) -> None:
     breakers = Breakers()
     assert told(breakers, *[outcome] * 19, SENT, *[outcome] * 19) == []
     (pause,) = told(breakers, outcome)
-    assert (pause.scope, pause.until) == ("*", None)
+    assert (pause.scope, pause.until) == ("*", timedelta(minutes=15))
     assert "20 letters in a row" in pause.reason
     assert outcome.reply in pause.reason
-    assert "digest resume" in pause.reason
+
+
+def test_who_is_asked_to_wait_has_not_failed() -> None:
+    later = [Outcome(LetterState.DEFERRED, "451 later", kind=kind) for kind in ("greylisted", "mailbox-full")]
+    assert told(Breakers(), *later * 40) == []
 
 
 def test_what_fails_at_once_on_all_connections_is_not_yet_a_row() -> None:
@@ -121,7 +124,7 @@ def test_the_second_reply_about_our_standing_pauses_that_provider_alone() -> Non
     assert told(breakers, POLICY, SENT, provider="example.org") == []
     (pause,) = told(breakers, POLICY)
     assert (pause.scope, pause.until) == ("provider:google.com", timedelta(hours=1))
-    for words in ("google.com", "1 hour:", "2 of this run", POLICY.reply, "SPF", "digest resume"):
+    for words in ("google.com", "2 letters of this run", POLICY.reply, "SPF"):
         assert words in pause.reason
     assert told(breakers, POLICY, POLICY) == [], "what was under way when it was paused"
     (other,) = told(breakers, POLICY, provider="example.org")
@@ -136,7 +139,6 @@ def test_a_provider_that_does_not_relent_is_paused_for_twice_as_long_up_to_twelv
         hours.append(pause.until // timedelta(hours=1))
         breakers.resumed("provider:google.com")
     assert hours == [2, 4, 8, 12, 12]
-    assert "12 hours" in pause.reason
 
 
 def test_a_reason_is_one_plain_line() -> None:
@@ -151,4 +153,4 @@ def test_a_reason_is_one_plain_line() -> None:
     for pause in pauses:
         assert pause is not None
         assert pause.reason.isprintable()
-        assert pause.reason.endswith(".")
+        assert pause.reason.rstrip(".") == pause.reason

@@ -192,6 +192,7 @@ class _Round:
         self._ended = False  # nothing more is handed out
         self._fault: DigestError | None = None
         self._signed_on = False
+        self._pace_saved = time.monotonic()
         self._wake = asyncio.Event()  # for the transport: there may be something to take
         self._kick = asyncio.Event()  # for `_feed`: there is something to do
 
@@ -495,7 +496,6 @@ class _Round:
         self._signed_on = True
         self._lease_ends = time.clock_gettime(_BOOTTIME) + LEASE.total_seconds()
         self._pace = Pace(config, saved, time.monotonic(), at, self.transport.in_flight)
-        self._pace_saved = time.monotonic()
         self._breakers = Breakers(in_flight=self.transport.in_flight)
         self._providers = Providers(config.group_by) if smtp else None
 

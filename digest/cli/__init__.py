@@ -32,6 +32,7 @@ COMMANDS = {
     "pause": "outbox",
     "resume": "outbox",
     "cancel": "outbox",
+    "check": "check",
     "test-mail": "mail",
     "dkim": "dkim",
     "templates": "templates",

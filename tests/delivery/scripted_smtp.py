@@ -1,8 +1,8 @@
 """A mail server that misbehaves on cue.
 
 It speaks just enough SMTP, and does at each step what the script says: answer something else, answer garbage, hang
-up, or fall silent. What it took is in `mails`, and every line that it was told in `said`. It reads what was pipelined
-like any server: in order, and its answers leave together when it has nothing more to read.
+up, or fall silent. What it took is in `mails`, and every line that it was told in `said`. It reads what was
+pipelined like any server: in order, and its answers leave together when it has nothing more to read.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ import pytest
 from supply import carried
 
 from digest.delivery.maildir import NAME_LIMIT, Maildir, file_name, folder_name
-from digest.delivery.transport import Parcel, deliver_one
+from digest.delivery.transport import Parcel
 from digest.errors import RelayUnusable
 from digest.model import LetterState, Outcome
 

@@ -24,7 +24,7 @@ import trustme
 from aiosmtpd.smtp import SMTP as Server
 from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword, Session
 from scripted_smtp import DROP, HANG, RESET, Scripted
-from supply import Listed, carried
+from supply import carried
 
 from digest.config import SmtpConfig
 from digest.delivery.smtp import Smtp

@@ -112,6 +112,8 @@ def test_a_refused_envelope_among_others(step: str, reply: str, state: LetterSta
     names = ["b@x", "a@x", "c@x"] if step == "MAIL" else ["a@x", "b@x", "c@x"]
     assert send(script, *names) == expected
     assert sorted(arrived(script)) == ["a@x", "c@x"]
+    assert script.connections == 1
+    assert script.said.count("RSET") == 1  # nothing of it is left when the next one comes
 
 
 @pytest.mark.parametrize("reply", ["250 2.0.0 taken", "554 5.5.1 no valid recipients", "421 bye", "354 more", DROP])
@@ -168,6 +170,30 @@ def test_421_that_something_follows_was_no_answer_to_the_letter() -> None:
     run(script, supply)
     assert supply.outcomes[parcel("a@x")].state is UNCERTAIN
     assert arrived(script) == ["a@x", "b@x"]
+
+
+@pytest.mark.parametrize("words", [b"550 5.0.0 unasked\r\n250 2.0.0 taken\r\n", b"250 2.0.0 unasked\r\n550 no\r\n"])
+def test_two_answers_of_different_minds_to_one_message_are_not_believed(words: bytes) -> None:
+    script = Scripted().on("dot", words, about="a@")
+    supply = Listed([parcel("a@x"), parcel("b@x")])
+    run(script, supply)
+    assert [one.state for one in supply.outcomes.values()] == [UNCERTAIN, SENT]
+    assert arrived(script) == ["a@x", "b@x"]
+
+
+def test_what_the_system_has_not_taken_is_told_from_the_commands_behind_it() -> None:
+    async def main() -> None:
+        wire = Wire(Model([]))
+        for left_over, held in ((0, False), (50, False), (51, True), (500, True)):
+            channel = Channel(wire)
+            wire.left_over = left_over
+            assert channel.send(b"x" * 500, 1, tail=50)
+            assert channel.held is held
+            channel.resume_writing()
+            assert not channel.held
+            wire.left_over = 0
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA"])

@@ -27,7 +27,7 @@ class Ran:
 SEEN = ".last-run"  # beside the configuration, so that a store that was put back is known for one
 RESTORED = (
     "the store does not know of the run of {at:%Y-%m-%d %H:%M} UTC, so an older copy was put back. What waits in"
-    " it, and what is written now, may have been sent since. Look with `digest outbox`; `digest cancel` takes it back"
+    " it, and what is written now, may have been sent since. See `digest outbox`; `digest cancel` takes it back"
 )
 
 log = logging.getLogger(__name__)

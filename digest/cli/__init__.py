@@ -30,6 +30,7 @@ COMMANDS = {
     "why": "ask",
     "outbox": "mail",
     "test-mail": "mail",
+    "doctor": "doctor",
     "dkim": "dkim",
     "templates": "templates",
     "secret": "secret",

@@ -43,6 +43,7 @@ def doctor(
 
 
 def _tell(results: Sequence[Result]) -> None:
+    results = [one for one in results if not one.is_told_elsewhere]
     again = Counter((one.seen, one.remedy) for one in results)
     often = {why for why, number in again.items() if number >= OFTEN}
     single = [one for one in results if (one.seen, one.remedy) not in often]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from digest.dns import Dns
+from digest.dns import Dns, Unanswered
 from digest.doctor.result import Patient, Result, Verdict, fail, ok, route_of, unknown, warn
 from digest.errors import FileInvalid
 from digest.signing import signer_of
@@ -50,7 +50,10 @@ async def dkim(patient: Patient) -> list[Result]:
         except FileInvalid:
             found.append(unknown(name, "the private key cannot be read", "see “Configuration and files”"))
             continue
-        found.append(judge_key(name, signer, await patient.dns.ask(signer.record_name, "TXT")))
+        try:
+            found.append(judge_key(name, signer, await patient.dns.ask(signer.record_name, "TXT")))
+        except Unanswered as error:
+            found.append(unknown(name, str(error)))
     return found
 
 
@@ -210,7 +213,11 @@ async def replies(patient: Patient) -> list[Result]:
         domain = address.rpartition("@")[2].lower()
         if domain and domain not in seen:
             seen.add(domain)
-            found.append(await _takes_mail(patient.dns, f"replies.{whose}", domain))
+            name = f"replies.{whose}"
+            try:
+                found.append(await _takes_mail(patient.dns, name, domain))
+            except Unanswered as error:
+                found.append(unknown(name, str(error)))
     return found
 
 

@@ -12,24 +12,24 @@ from digest import config as configuration
 from digest.config import FILE_NAME
 from digest.dns import Dns, Resolver, Unanswered, own_address
 from digest.doctor import domain, files, machine, pages, relay, spf, store
-from digest.doctor.result import AREAS, Check, Patient, Result, fail, unknown
+from digest.doctor.result import AREAS, Check, Patient, Result, fail, see, unknown
 from digest.errors import DigestError, FileInvalid, Problem
 
 PATIENCE = 12.0  # seconds for a whole check; its single steps have less
 
 # In the order in which they are told.
 CHECKS = (
-    Check("files.config", files.files),
-    Check("spf.record", spf.look, network=True, mail=True),
-    Check("dkim.key", domain.dkim, network=True, mail=True),
-    Check("dmarc.record", domain.dmarc, network=True, mail=True),
-    Check("reverse.name", domain.reverse, network=True, mail=True),
-    Check("replies.from", domain.replies, network=True, mail=True),
-    Check("relay.open", relay.relay, network=True, mail=True),
-    Check("pages.post", pages.pages, network=True),
-    Check("store.database", store.store),
-    Check("disk.home", machine.disk),
-    Check("software.packages", machine.software),
+    Check(("files.config", "files.home", "files.templates", "files.secret", "files.password"), files.files),
+    Check(("spf.record", "spf.end", "spf.lookups", "spf.relay"), spf.look, network=True, mail=True),
+    Check(("dkim.key",), domain.dkim, network=True, mail=True),
+    Check(("dmarc.record", "dmarc.dkim", "dmarc.spf"), domain.dmarc, network=True, mail=True),
+    Check(("reverse.name",), domain.reverse, network=True, mail=True),
+    Check(("replies.from",), domain.replies, network=True, mail=True),
+    Check(("relay.open", "relay.tls", "relay.certificate", "relay.features"), relay.relay, network=True, mail=True),
+    Check(("pages.post", "pages.get", "clock.web"), pages.pages, network=True),
+    Check(store.NAMES, store.store),
+    Check(("disk.home",), machine.disk),
+    Check(("software.packages",), machine.software),
 )
 
 
@@ -51,7 +51,8 @@ async def examine(
         else:
             found = [fail("files.config", str(error), "")]
         why = f"{FILE_NAME} cannot be used"
-        return [*found, *(unknown(one.name, why) for one in checks if one.name != "files.config")]
+        rest = [name for one in checks for name in one.names if name != "files.config"]
+        return [*found, *(unknown(name, why) for name in rest)]
     patient = Patient(config, dns or Resolver(), now, own_address, offline)
     groups = await asyncio.gather(*(_one(check, patient) for check in checks))
     results = [result for group in groups for result in group]
@@ -64,16 +65,22 @@ def _place(problem: Problem) -> str:
 
 
 async def _one(check: Check, patient: Patient) -> Sequence[Result]:
+    first, *others = check.names
     if check.mail and not patient.sends:
         why = "letters are filed in a Maildir, and nobody asks who sent them"
-        return [unknown(check.name, why, 'set `kind = "smtp"` under [delivery] to send them')]
-    if check.network and patient.offline:
-        return [unknown(check.name, "--offline")]
-    try:
-        return await asyncio.wait_for(check.look(patient), PATIENCE)
-    except TimeoutError:
-        return [unknown(check.name, f"it was not done in {PATIENCE:g} s")]
-    except Unanswered as error:
-        return [unknown(check.name, str(error))]
-    except Exception as error:  # a fault of the check's own says nothing of the others
-        return [unknown(check.name, f"the check broke off: {type(error).__name__}: {error}")]
+        found: Sequence[Result] = [unknown(first, why, 'set `kind = "smtp"` under [delivery] to send them')]
+    elif check.network and patient.offline:
+        found = [unknown(first, "--offline")]
+    else:
+        try:
+            found = await asyncio.wait_for(check.look(patient), PATIENCE)
+        except TimeoutError:
+            found = [unknown(first, f"it was not done in {PATIENCE:g} s")]
+        except Unanswered as error:
+            found = [unknown(first, str(error))]
+        except Exception as error:  # a fault of the check's own says nothing of the others
+            found = [unknown(first, f"the check broke off: {type(error).__name__}: {error}")]
+    told = {one.check for one in found}
+    found = [*found, *(see(name, first) for name in others if name not in told)]
+    place = {name: i for i, name in enumerate(check.names)}
+    return sorted(found, key=lambda one: place.get(one.check, len(place)))

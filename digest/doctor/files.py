@@ -7,6 +7,7 @@ import shlex
 import stat
 import tempfile
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from digest import config as configuration
 from digest.config import FILE_NAME, Config
@@ -23,12 +24,23 @@ async def files(patient: Patient) -> list[Result]:
 
 
 def _files(config: Config) -> list[Result]:
-    results = [ok("files.config", f"{config.home / FILE_NAME} is in order"), writable("files.home", config.home)]
+    results = [_config(config), writable("files.home", config.home)]
     if config.delivery.kind == "maildir":
         folder = config.path(config.delivery.maildir)
         results.append(writable("files.maildir", _there(folder), f"{folder} can be made, or is there"))
     results += [_templates(config), _secret(config), *_keys(config), _password(config)]
     return results
+
+
+def _config(config: Config) -> Result:
+    name, path = "files.config", config.home / FILE_NAME
+    try:
+        if urlsplit(config.store.url).password and path.stat().st_mode & stat.S_IROTH:
+            seen = f"{path} is in order, but everybody on this machine may read the password in `[store] url`"
+            return warn(name, seen, f"`chmod 600 {shlex.quote(str(path))}`")
+    except (OSError, ValueError):
+        pass  # it has been read; a strange URL is the store's to tell
+    return ok(name, f"{path} is in order")
 
 
 def writable(name: str, folder: Path, seen: str = "") -> Result:

@@ -12,7 +12,7 @@ import httpx2
 
 from digest.dns import addresses
 from digest.doctor.relay import no_network
-from digest.doctor.result import Patient, Result, fail, ok, unknown, warn
+from digest.doctor.result import Patient, Result, fail, ok, see, unknown, warn
 
 PATIENCE = 4.5  # seconds for a connection, and for each piece of the answer
 # Of subscriber 0, whom there is not: whatever is at the other end, nobody is unsubscribed.
@@ -27,16 +27,12 @@ async def pages(patient: Patient) -> list[Result]:
     base = patient.config.web.base_url
     if not base:
         why = "letters link to no pages of ours: `[web] base_url` is not set"
-        return [
-            unknown("pages.post", why, "large mailboxes want one-click unsubscribing of who sends many letters"),
-            unknown("pages.get", why),
-            unknown("clock.web", "no https answer tells the time"),
-        ]
+        remedy = "large mailboxes want one-click unsubscribing of who sends many letters"
+        return [unknown("pages.post", why, remedy)]
     url = f"{base}/unsubscribe/{NOBODY}"
     host = urlsplit(url).hostname or ""
     if not await addresses(host):
-        gone = fail("pages.post", f"there is no machine called {host!r}", "check `[web] base_url` for a slip")
-        return [gone, unknown("pages.get", "see above"), unknown("clock.web", "no https answer tells the time")]
+        return [fail("pages.post", f"there is no machine called {host!r}", "check `[web] base_url` for a slip")]
     # The authorities that the system trusts, as receivers do; SSL_CERT_FILE names others.
     trusted = ssl.create_default_context()
     async with httpx2.AsyncClient(verify=trusted, timeout=PATIENCE, follow_redirects=False) as client:
@@ -79,7 +75,7 @@ def judge_post(answer: httpx2.Response | Exception, url: str) -> Result:
 def judge_get(answer: httpx2.Response | Exception) -> Result:
     name = "pages.get"
     if isinstance(answer, Exception):
-        return unknown(name, "see above")
+        return see(name, "pages.post")
     seen = f"GET → {answer.status_code} {answer.reason_phrase}".rstrip()
     if answer.status_code >= 500:
         return fail(name, seen, "whatever serves the pages is broken: look into its log")

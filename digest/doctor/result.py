@@ -29,6 +29,9 @@ AREAS = {
 }
 
 
+NOT_CHECKED = "not checked: "
+
+
 class Verdict(StrEnum):
     OK = "ok"
     WARN = "warn"
@@ -42,6 +45,10 @@ class Result:
     verdict: Verdict
     seen: str  # the evidence, in the words of whoever gave it
     remedy: str = ""
+
+    @property
+    def is_told_elsewhere(self) -> bool:
+        return self.seen.startswith(f"{NOT_CHECKED}see ")
 
     @property
     def area(self) -> str:
@@ -61,7 +68,12 @@ def fail(check: str, seen: str, remedy: str) -> Result:
 
 
 def unknown(check: str, why: str, remedy: str = "") -> Result:
-    return Result(check, Verdict.UNKNOWN, f"not checked: {why}", remedy)
+    return Result(check, Verdict.UNKNOWN, f"{NOT_CHECKED}{why}", remedy)
+
+
+def see(check: str, other: str) -> Result:
+    """One that cannot be told, for a reason that is told with another."""
+    return unknown(check, f"see {other}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +108,7 @@ class Patient:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    name: str  # of the result where nothing can be said
+    names: tuple[str, ...]  # of its results, which are told whatever happens; the first says why the others are not
     look: Callable[[Patient], Awaitable[Sequence[Result]]]
     network: bool = False  # useless with --offline
     mail: bool = False  # useless where letters go into a Maildir

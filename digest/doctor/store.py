@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from digest.doctor.pages import judge_clock
-from digest.doctor.result import Patient, Result, fail, ok, unknown, warn
+from digest.doctor.result import Patient, Result, fail, ok, see, unknown, warn
 from digest.errors import StoreError, StoreMissing
 from digest.letters.subject import count
 from digest.model import LetterState
@@ -23,22 +23,20 @@ async def store(patient: Patient) -> list[Result]:
     url = patient.config.store_url
     try:
         if patient.offline and not health.is_local(url):
-            return [unknown(name, "--offline, and the store is on another machine") for name in _NAMES]
+            return [unknown("store.database", "--offline, and the store is on another machine")]
         database = await in_thread(lambda: health.examine(url, patient.now, PATIENCE))
     except StoreMissing as error:
-        return [unknown(name, str(error)) for name in _NAMES]
+        return [unknown("store.database", str(error))]
     except StoreError as error:
-        opened = fail("store.database", str(error), "`digest status` says the same until it is mended")
-        return [opened, *(unknown(name, "the store cannot be opened") for name in _NAMES[1:])]
+        return [fail("store.database", str(error), "`digest status` says the same until it is mended")]
     results = judge(database)
     if not database.current:
-        why = "the tables are not those of this Digest"
-        return [*results, *(unknown(name, why) for name in _NAMES if name.startswith("letters."))]
+        return [*results, *(see(name, "store.schema") for name in NAMES if name.startswith("letters."))]
     found = await in_thread(lambda: health.sums(url, PATIENCE))
     return [*results, *judge_letters(found, patient.now())]
 
 
-_NAMES = ("store.database", "store.schema", "letters.sums", "letters.doubt", "letters.waiting", "letters.run")
+NAMES = ("store.database", "store.schema", "letters.sums", "letters.doubt", "letters.waiting", "letters.run")
 
 
 def judge(database: Database) -> list[Result]:

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import sqlalchemy as sa
@@ -146,12 +147,17 @@ def _sqlite(url: sa.URL, patience: float) -> sa.Engine:
 
 
 def _server(url: sa.URL, patience: float) -> sa.Engine:
-    wait = round(patience * 1000)
-    options = f"-c statement_timeout={wait} -c lock_timeout={wait} -c default_transaction_read_only=on"
-    arguments = {"connect_timeout": max(2, round(patience)), "options": options}
-    return sa.create_engine(
-        url, connect_args=arguments, poolclass=sa.pool.NullPool, isolation_level="REPEATABLE READ"
-    )
+    connecting = {"connect_timeout": max(2, round(patience))}
+    engine = sa.create_engine(url, connect_args=connecting, poolclass=sa.pool.NullPool)
+
+    @sa.event.listens_for(engine, "connect")
+    def _bound_waiting(connection: Any, _record: Any) -> None:
+        connection.autocommit = True
+        for what in ("statement_timeout", "lock_timeout"):
+            connection.execute(f"SET {what} = {round(patience * 1000)}")
+        connection.autocommit = False
+
+    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
 def _damage(connection: sa.Connection, patience: float) -> str | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from local_dns import NameServer
+from local_dns import BROKEN, NameServer
 
 from digest.doctor import domain, spf
 from digest.letters.dkim import Signer
@@ -76,6 +76,19 @@ def test_a_record_that_receivers_read_otherwise(
     found = look(domain.dkim, KEY)["dkim.key.digest"]
     assert (found.verdict, part in found.seen) == (verdict, True), found
     assert verdict == "ok" or "`digest dkim show --selector digest`" in found.remedy or verdict == "warn"
+
+
+def test_a_record_that_nobody_tells_hides_no_other(
+    server: NameServer, look: Any, tmp_path: Path, pems: dict[str, bytes]
+) -> None:
+    key_file(tmp_path, pems["rsa"])
+    server.zone[(f"digest._domainkey.{DOMAIN}", "TXT")] = BROKEN
+    server.zone[(f"other._domainkey.{DOMAIN}", "TXT")] = [Signer("other", DOMAIN, pems["rsa"]).record]
+    found = look(domain.dkim, KEY + KEY.replace('"digest"', '"other"'))
+    assert [one.verdict for one in found.values()] == ["unknown", "ok"]
+    server.zone[(DOMAIN, "MX")] = BROKEN
+    found = look(domain.replies, 'contact = "b@example.net"')
+    assert [one.verdict for one in found.values()] == ["unknown", "fail"]
 
 
 def test_without_a_key_the_mail_server_must_sign(look: Any) -> None:

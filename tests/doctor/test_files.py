@@ -28,6 +28,14 @@ def test_a_new_home_is_in_order(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [], "nothing is left behind"
 
 
+@pytest.mark.parametrize(("mode", "verdict"), [(0o644, "warn"), (0o640, "ok")])
+def test_a_password_in_the_configuration(tmp_path: Path, mode: int, verdict: str) -> None:
+    toml = '[store]\nurl = "postgresql://joe:h7nter-2@localhost/digest"\n'
+    (tmp_path / "config.toml").write_text(toml)
+    (tmp_path / "config.toml").chmod(mode)
+    assert look(tmp_path, toml)["files.config"].verdict == verdict
+
+
 def test_what_cannot_be_written_to(tmp_path: Path) -> None:
     found = files.writable("files.home", tmp_path / "gone")
     assert (found.verdict, "No such file" in found.seen) == (Verdict.FAIL, True)

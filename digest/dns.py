@@ -57,8 +57,9 @@ class Resolver:
             raise Unanswered("this machine names no name server in /etc/resolv.conf") from None
         except dns.exception.Timeout:
             raise Unanswered(f"no name server answered for {name} {kind} in {self._patience:g} s") from None
-        except dns.resolver.NoNameservers:
-            raise Unanswered(f"the name servers could not tell {name} {kind} (SERVFAIL or refused)") from None
+        except dns.resolver.NoNameservers as error:
+            said = {str(one[3]) for one in error.kwargs.get("errors", [])}
+            raise Unanswered(f"the name servers could not tell {name} {kind}: {', '.join(sorted(said))}") from None
         except (dns.exception.DNSException, OSError, UnicodeError) as error:
             raise Unanswered(f"{name} {kind}: {str(error) or type(error).__name__}") from None
         if answer.rrset is None:

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
+from textwrap import fill
 from typing import Annotated
 
 import typer
@@ -52,7 +53,8 @@ def _tell(results: Sequence[Result]) -> None:
         _rows([(one.verdict, one.check.partition(".")[2], one) for one in group])
     for why in sorted(often):
         alike = [one for one in results if (one.seen, one.remedy) == why]
-        say(", ".join(dict.fromkeys(one.area.partition(":")[0] for one in alike)))
+        areas = ", ".join(dict.fromkeys(one.area.partition(":")[0] for one in alike))
+        say(fill(areas, common.out.width) if common.out.is_terminal else areas)
         _rows([(alike[0].verdict, "all of it", alike[0])])
     number = Counter(one.verdict for one in results)
     say(", ".join(f"{number[verdict]} {word}" for verdict, word in _WORDS.items() if number[verdict]))

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from digest.dns import addresses
-from digest.doctor.relay import no_network
+from digest.doctor.relay import no_network, root_of
 from digest.doctor.result import Patient, Result, fail, ok, see, unknown, warn
 
 PATIENCE = 4.5  # seconds for a connection, and for each piece of the answer
@@ -84,13 +84,13 @@ def judge_get(answer: httpx2.Response | Exception) -> Result:
 
 def _unreached(name: str, tried: str, error: Exception) -> Result:
     if no_network(error):
-        return unknown(name, f"there is no way there from here: {error}")
-    seen = f"{tried} → {str(error) or type(error).__name__}"
+        return unknown(name, f"there is no way to {tried.partition(' ')[2]} from here: {root_of(error)}")
+    seen = f"{tried} → {root_of(error)}"
     if isinstance(error, httpx2.TimeoutException):
         return fail(
             name, f"{tried} → no answer within {PATIENCE:g} s", "look what serves the pages, and the firewall"
         )
-    if "SSL" in str(error) or "certificate" in str(error).lower():
+    if "SSL" in seen or "certificate" in seen.lower():
         return fail(name, seen, "mailboxes refuse it, too: mend the certificate, or the TLS, of the pages")
     return fail(name, seen, "start what serves the pages, or mend `[web] base_url`")
 

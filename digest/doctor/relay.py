@@ -19,7 +19,7 @@ from digest.config import SmtpConfig
 from digest.delivery.replies import clean_reply
 from digest.delivery.smtp import Smtp
 from digest.dns import own_name
-from digest.doctor.result import Patient, Result, fail, ok, route_of, unknown, warn
+from digest.doctor.result import Patient, Result, Verdict, fail, ok, route_of, unknown, warn
 from digest.errors import FileInvalid, RelayUnusable
 
 PATIENCE = 4.5  # seconds for one reply
@@ -52,6 +52,12 @@ def no_network(error: BaseException) -> bool:
     )
 
 
+def root_of(error: BaseException) -> str:
+    """The words of the system, below those of the libraries."""
+    words = [str(one) for one in _causes(error) if isinstance(one, OSError) and str(one)]
+    return clean_reply(words[-1] if words else str(error) or type(error).__name__)
+
+
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     """The error, what led to it, and the errors that it is made of."""
     while error is not None:
@@ -70,6 +76,8 @@ async def relay(patient: Patient) -> list[Result]:
     hurried = smtp.model_copy(update={"timeout_seconds": min(smtp.timeout_seconds, PATIENCE)})
     name = await own_name()
     opened, line = await asyncio.gather(_opened(patient, hurried, name), _line(hurried, name))
+    if isinstance(line, str) and opened.verdict is not Verdict.OK:
+        return [opened]  # for the same reason
     local = all(ip_address(one.partition("%")[0]).is_loopback for one in route.relay)
     return [opened, *judge(line, smtp, local, patient.now())]
 
@@ -122,7 +130,7 @@ async def _line(smtp: SmtpConfig, hostname: str) -> Line | str:
             certificate = secured.getpeercert(binary_form=True) or b""
         return Line(dict(client.esmtp_extensions), tuple(client.server_auth_methods), tls, certificate)
     except (aiosmtplib.SMTPException, OSError, ValueError) as error:
-        return clean_reply(str(error)) or type(error).__name__
+        return root_of(error)
     finally:
         with suppress(aiosmtplib.SMTPException, OSError):
             if client.is_connected:

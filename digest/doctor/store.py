@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime, timedelta
 
 from digest.doctor.pages import judge_clock
+from digest.doctor.relay import NO_NETWORK
 from digest.doctor.result import Patient, Result, fail, ok, see, unknown, warn
 from digest.errors import StoreError, StoreMissing
 from digest.letters.subject import count
@@ -28,6 +30,8 @@ async def store(patient: Patient) -> list[Result]:
     except StoreMissing as error:
         return [unknown("store.database", str(error))]
     except StoreError as error:
+        if any(os.strerror(number) in str(error) for number in NO_NETWORK):
+            return [unknown("store.database", str(error))]
         return [fail("store.database", str(error), "`digest status` says the same until it is mended")]
     results = judge(database)
     if not database.current:

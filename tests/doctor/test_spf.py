@@ -192,8 +192,11 @@ def test_a_server_on_this_machine_sends_from_its_public_address(server: NameServ
     assert look(spf.look, own="10.1.2.3")["spf.relay"].verdict is Verdict.UNKNOWN
 
 
-@pytest.mark.parametrize("trouble", [SILENT, BROKEN])
-def test_what_nobody_answers_is_not_taken_for_missing(server: NameServer, trouble: str) -> None:
+@pytest.mark.parametrize(
+    ("trouble", "part"),
+    [(SILENT, "no name server answered for {} in 0.5 s"), (BROKEN, "could not tell {}: SERVFAIL")],
+)
+def test_what_nobody_answers_is_not_taken_for_missing(server: NameServer, trouble: str, part: str) -> None:
     server.zone |= {(DOMAIN, "TXT"): ["v=spf1 include:x.example.org -all"], ("x.example.org", "TXT"): trouble}
-    with pytest.raises(Unanswered, match=r"x\.example\.org TXT"):
+    with pytest.raises(Unanswered, match=part.format("x.example.org TXT")):
         read(server, patience=0.5)

@@ -113,6 +113,7 @@ def test_a_key_that_cannot_be_read(look: Any) -> None:
         ({"example.org": ["v=DMARC1; p=reject"]}, "ok", "_dmarc.example.org: v=DMARC1; p=reject"),
         ({"example.org": ["v=DMARC1; p=reject; sp=none"]}, "ok", f"the policy for {DOMAIN}: none"),
         ({DOMAIN: ["v=DMARC1; p=none; sp=reject"]}, "ok", f"the policy for {DOMAIN}: none"),
+        ({DOMAIN: ["v=DMARC1; p=none"], "example.org": ["v=DMARC1; p=reject"]}, "ok", f"for {DOMAIN}: none"),
         ({DOMAIN: ["v=DMARC1; p=none", "v=DMARC1; p=reject"]}, "fail", "has 2"),
         ({DOMAIN: ["v=DMARC1; rua=mailto:x@example.org"]}, "fail", "rua="),
         ({DOMAIN: ["v=DMARC1; p=block"]}, "fail", "p=block"),

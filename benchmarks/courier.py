@@ -2,8 +2,8 @@
 
     python -m benchmarks.courier [--letters 20000] [--connections 16] [--pages FOLDER] [--flat 1000000]
 
-Into Postfix's smtp-sink on the other core, and into a server that answers after 10 ms. `--flat` delivers so many more
-and looks at the memory.
+Into Postfix's smtp-sink on the other core, and into a server that answers after 10 ms. `--flat` delivers so many
+more and looks at the memory.
 """
 
 from __future__ import annotations

@@ -34,6 +34,7 @@ COMMANDS = {
     "cancel": "outbox",
     "check": "check",
     "test-mail": "mail",
+    "doctor": "doctor",
     "dkim": "dkim",
     "templates": "templates",
     "secret": "secret",

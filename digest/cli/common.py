@@ -175,7 +175,7 @@ def table(*columns: str, right: Sequence[str] = (), wide: Mapping[str, int] | No
 
 
 def row(made: Table, *cells: object) -> None:
-    made.add_row(*[Text(_harmless(str(cell))) for cell in cells])
+    made.add_row(*[cell if isinstance(cell, Text) else Text(_harmless(str(cell))) for cell in cells])
 
 
 def _harmless(text: str) -> str:

@@ -77,7 +77,7 @@ def main() -> None:
                 there.close()
             if wanted.flat:
                 _flat(store, settings, port, wanted)
-        with listening(sys.executable, "-m", "benchmarks.sending", "distant", "PORT", "pipelining") as port:
+        with listening(sys.executable, "-m", "benchmarks.sending", "--serve", "PORT", "1") as port:
             few_messages = ready[:1000]
             far = _measure("10 ms a reply: aiosmtplib pool, 64", lambda: _pool(port, few_messages, 64))
             _courier("10 ms a reply: the courier, SQLite, 64", store, settings, port, 64, far)

@@ -105,6 +105,10 @@ class PageDayUnclear(PageError):
     """{path}: {detail}. Say the day with --day YYYY-MM-DD{or_year}."""
 
 
+class NotSuppressed(DigestError):
+    """{address}: it is not on the suppression list.{nearest} `digest suppressions` shows the list."""
+
+
 # ---- libraries of references
 
 
@@ -163,6 +167,10 @@ class DeliveryError(DigestError):
 
 class RelayUnusable(DeliveryError):
     """{where}: {detail}. {remedy}. No letter was marked; they wait in the store for the next run."""
+
+
+class MailboxUnusable(DeliveryError):
+    """{where}: {detail}. {remedy}. What was not stored stays unread in the mailbox."""
 
 
 class NotMailable(DeliveryError):

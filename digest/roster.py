@@ -25,7 +25,9 @@ from digest.errors import FileInvalid, Problem
 from digest.library import profile_file
 from digest.model import Profile, Subscriber, SubscriberState
 from digest.store import subscribers as stored_subscribers
+from digest.store import suppressions
 from digest.store.opening import Store
+from digest.store.suppressions import Suppression
 from digest.text import clean
 
 FILE_REMOVED = "profile file removed"  # the only pause that a file can end
@@ -219,9 +221,19 @@ def _shown(path: Path | str) -> str:
 # ---- files against the store
 
 
-def plan(reading: Reading, stored: Sequence[Subscriber]) -> Plan:
-    """What the files change. Subscribers are recognised by address first, then by handle. Writes nothing."""
-    matched, untouched, problems = _match(reading, stored)
+def held(connection: sa.Connection, reading: Reading) -> dict[str, Suppression]:
+    """Case-folded address → why it must not be written to, for those that the files name."""
+    return suppressions.held(connection, [one.address for one in reading.subscribers])
+
+
+def plan(
+    reading: Reading, stored: Sequence[Subscriber], held: Mapping[str, Suppression] = MappingProxyType({})
+) -> Plan:
+    """What the files change. Subscribers are recognised by address first, then by handle. Writes nothing.
+
+    A file that would bring an address back that is `held`, on the suppression list, waits.
+    """
+    matched, untouched, problems = _match(reading, stored, held)
     changes: list[Change] = []
     unchanged = 0
     for one, before in matched:
@@ -255,7 +267,8 @@ def apply(store: Store, reading: Reading, now: datetime) -> Plan:
     The plan is made inside the transaction: who has left us a moment ago stays gone.
     """
     with store.write() as connection:
-        done = plan(reading, stored_subscribers.everyone(connection, lock=True))
+        stored = stored_subscribers.everyone(connection, lock=True)
+        done = plan(reading, stored, held(connection, reading))
         _write(connection, done.changes, now)
     return done
 
@@ -297,7 +310,7 @@ def merged(stored: Subscriber, file: Subscriber) -> Subscriber:
 
 
 def _match(
-    reading: Reading, stored: Sequence[Subscriber]
+    reading: Reading, stored: Sequence[Subscriber], held: Mapping[str, Suppression]
 ) -> tuple[list[tuple[Subscriber, Subscriber | None]], set[int], list[Problem]]:
     """Each valid file with its subscriber or None; the ids to leave alone; the files that must wait."""
     by_address = {one.address.casefold(): one for one in stored}
@@ -332,6 +345,17 @@ def _match(
             continue
         owner[one.handle] = found
         known.add(found.id)
+    for one in files:
+        found, listed = owner.get(one.handle), held.get(one.address.casefold())
+        if listed is None or one.handle in waiting:
+            continue
+        back = found and found.state is SubscriberState.PAUSED and found.state_reason == FILE_REMOVED
+        if found and found.address.casefold() == one.address.casefold() and not back:
+            continue  # it stays what the list made of it
+        what = f"{one.address} is on the suppression list since {listed.at:%Y-%m-%d} ({clean(listed.in_words)})"
+        wait(one, "address", what, f"`digest suppressions remove {one.address}` lets it back")
+        if found:
+            untouched.add(found.id)
     # A file that would take the handle of a subscriber who must stay as they are waits, and then its own
     # subscriber stays as they are, too.
     settled = False
@@ -372,7 +396,8 @@ def _stays(one: Subscriber) -> str:
         SubscriberState.PENDING: "stays pending: the reader has not confirmed yet",
         SubscriberState.PAUSED: f"stays paused{why}",
         SubscriberState.UNSUBSCRIBED: "stays unsubscribed: only the reader can undo it",
-        SubscriberState.BOUNCED: f"stays bounced{why}: a file does not undo it",
+        SubscriberState.BOUNCED: f"stays bounced{why}: a file does not undo it, but "
+        f"`digest suppressions remove {one.address}` does",
     }[one.state]
 
 

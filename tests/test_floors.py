@@ -18,7 +18,7 @@ FLOORS: dict[str, int] = {
     **dict.fromkeys(("store", "delivery", "migrations", "semantic", "signing"), 2),
     # the day
     **dict.fromkeys(("ingest", "roster", "pool", "edition", "courier", "run"), 3),
-    **dict.fromkeys(("verdicts", "libraries", "suggestions", "evaluation"), 3),
+    **dict.fromkeys(("bounces", "suppressions", "verdicts", "libraries", "suggestions", "evaluation"), 3),
     # doors
     **dict.fromkeys(("cli", "service"), 4),
 }

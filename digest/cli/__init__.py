@@ -30,6 +30,8 @@ COMMANDS = {
     "why": "ask",
     "outbox": "mail",
     "test-mail": "mail",
+    "bounces": "bounces",
+    "suppressions": "suppressions",
     "dkim": "dkim",
     "templates": "templates",
     "secret": "secret",

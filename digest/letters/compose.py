@@ -21,6 +21,7 @@ from digest.letters import cards, mime, qp, wording
 from digest.letters.links import Links
 from digest.letters.slots import Shell, Slot, Wrapped, mark_of
 from digest.letters.templates import Templates
+from digest.letters.verp import Returns
 from digest.letters.views import GroupView, WhyView
 from digest.letters.wrap import wrap
 from digest.model import Letter, Paper, Pick
@@ -56,11 +57,13 @@ class Composer:
         templates: Templates | None = None,
         links: Links | None = None,
         signers: Sequence[Signer] = (),
+        returns: Returns | None = None,
     ) -> None:
-        """Without `links` letters link to no pages of ours, and readers act by mail. All `signers` sign."""
+        """Without `links` letters link to no pages of ours, and readers act by mail. All `signers` sign. With
+        `returns` the address that List-Unsubscribe names is signed."""
         self._config, self._links = config, links
         self._templates = templates or Templates()
-        self._head = mime.Head(config)
+        self._head = mime.Head(config, returns)
         self.signers = signers
         self._of: dict[str, _Typesetter] = {}
 

@@ -2,7 +2,8 @@
 
 `read` looks at the files, `plan` says what they would change, `apply` does it. A file that is wrong changes
 nothing: its subscriber stays as it is. A file that is gone pauses its subscriber; nothing is ever deleted, memory
-least of all. Who asked us to stop, or whose address refuses mail, does not come back because a file says so.
+least of all. Who asked us to stop, or whose address refuses mail, does not come back because a file says so; who
+bounced does with another address, if that is not on the suppression list.
 """
 
 from __future__ import annotations
@@ -384,6 +385,9 @@ def _change(before: Subscriber, file: Subscriber) -> Change | None:
     if before.state is SubscriberState.PAUSED and before.state_reason == FILE_REMOVED:
         after = replace(after, state=SubscriberState.ACTIVE, state_reason="")
         return Change("resumed", after.handle, after, before, fields, "the profile file is back")
+    if before.state is SubscriberState.BOUNCED and before.address.casefold() != after.address.casefold():
+        after = replace(after, state=SubscriberState.ACTIVE, state_reason="")
+        return Change("resumed", after.handle, after, before, fields, "mail to the old address came back")
     if not fields:
         return None
     return Change(kind, after.handle, after, before, fields, _stays(before))

@@ -8,11 +8,8 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 
-import sqlalchemy as sa
-
 from digest.config import check_address
 from digest.errors import Problem
-from digest.store import suppressions
 from digest.store.suppressions import REASONS, Reason, Suppression, hash_of
 
 COLUMNS = ("address", "reason", "detail", "at", "source", "address_hash")
@@ -60,11 +57,6 @@ def read(data: bytes, name: str, source: str, now: datetime) -> tuple[list[Suppr
         except ValueError as error:
             what, _, remedy = str(error).partition(" — ")
             problems.append(Problem(name, start, "", what[:300], remedy or "mend the line, and import it again"))
-
-
-def take(connection: sa.Connection, entries: Sequence[Suppression]) -> int:
-    """Put them on the list; how many were not there, or for a lesser reason."""
-    return sum(suppressions.add(connection, one) for one in entries)
 
 
 def write(entries: Sequence[Suppression]) -> str:

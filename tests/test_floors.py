@@ -98,6 +98,7 @@ def faults(own: str, source: str) -> list[str]:
             "pool",
             "verdicts",
             "libraries",
+            "bounces",
         ):
             wrong.append(f"{own} imports {name}; the only SQL is in the store")
     return wrong

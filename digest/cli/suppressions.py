@@ -80,7 +80,7 @@ def import_(
         raise UserFileError(path=here(file), detail=f"cannot be read: {error.strerror or error}") from None
     found, problems = suppressions.read(data, here(file), f"import:{file.name}", clock.now())
     with opened(config) as store, store.write() as connection:
-        new = suppressions.take(connection, found)
+        new = sum(stored.add(connection, one) for one in found)
     for problem in problems:
         complain(problem)
     known = f", {len(found) - new} there before" if len(found) > new else ""

@@ -6,6 +6,7 @@ import contextlib
 import imaplib
 import re
 import ssl
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,7 +47,7 @@ class Mailbox:
 
     def _uids(self, connection: imaplib.IMAP4) -> list[str]:
         with self._explained("its folder could not be opened"):
-            answer, told = connection.select('"' + re.sub(r'(["\\])', r"\\\1", self._config.folder) + '"')
+            answer, told = connection.select(f'"{_folder(self._config.folder)}"')
         if answer != "OK":
             remedy = "Check `folder` under [bounces.imap]"
             raise self._unusable(f"no folder {self._config.folder!r}: {_words(told)}", remedy)
@@ -73,7 +74,11 @@ class Mailbox:
                     connection.starttls(self._context())
             remedy = "Check `user` and the password under [bounces.imap]; many providers want an app password"
             with self._explained("the login was refused", remedy):
-                connection.login(how.user, self._password)
+                if f"{how.user}{self._password}".isascii():
+                    connection.login(how.user, self._password)
+                else:  # of which LOGIN knows nothing
+                    plain = f"\0{how.user}\0{self._password}".encode()
+                    connection.authenticate("PLAIN", lambda _: plain)
             yield connection
         finally:
             with contextlib.suppress(Exception):
@@ -94,7 +99,9 @@ class Mailbox:
         try:
             yield
         except (imaplib.IMAP4.error, OSError, ValueError) as error:
-            raise self._unusable(f"{what}: {_words(error.args) or type(error).__name__}", remedy) from error
+            # What cannot be encoded, or be a certificate's, may be the password.
+            told = "" if isinstance(error, ValueError) and not isinstance(error, OSError) else _words(error.args)
+            raise self._unusable(f"{what}: {told or type(error).__name__}", remedy) from error
 
     def _unusable(self, detail: str, remedy: str) -> MailboxUnusable:
         return MailboxUnusable(where=f"imap {self._config.host}:{self._config.port}", detail=detail, remedy=remedy)
@@ -108,6 +115,16 @@ class Unread:
 
     def seen(self) -> None:
         self._box.mark(self._connection, self._uid)
+
+
+def _folder(name: str) -> str:
+    """A folder's name as it stands between quotes: RFC 3501 has an UTF-7 of its own."""
+
+    def coded(run: re.Match[str]) -> str:
+        return f"&{b64encode(run[0].encode('utf-16-be', 'replace')).decode().rstrip('=').replace('/', ',')}-"
+
+    coded_name = re.sub(r"[^\x20-\x7e]+", coded, name.replace("&", "&-"))
+    return re.sub(r'(["\\])', r"\\\1", coded_name)
 
 
 def _words(told: object) -> str:

@@ -87,8 +87,10 @@ class Desk:
             return Taken("unknown", _unsigned(mail) or mail.detail), None
         if mail.what == "ignored":
             return Taken("ignored", mail.detail), None
-        wanted = [one for one in mail.tags if (mail.what == "unsubscribe") == (one.purpose == "unsubscribe-mail")]
-        proof = self._proof(connection, mail, wanted if mail.what == "unsubscribe" else list(mail.tags))
+        leaves = mail.what == "unsubscribe"  # for that no other token will do
+        proof = self._proof(
+            connection, mail, [one for one in mail.tags if one.purpose == "unsubscribe-mail" or not leaves]
+        )
         if proof is None:
             return self._without_proof(connection, mail), None
         letter_id = proof.letter.id if proof.letter else None

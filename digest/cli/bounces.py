@@ -29,7 +29,7 @@ TOLD: tuple[Kind, ...] = ("refused", "forged", "unknown")
 def bounces(
     paths: Annotated[
         list[str] | None,
-        typer.Argument(help="A Maildir, an mbox, a mail; “-” is one mail on standard input.", metavar="[PATH…]"),
+        typer.Argument(help="A Maildir, an mbox, a mail; “-” is one mail on standard input.", metavar="PATH"),
     ] = None,
     imap: Annotated[bool, typer.Option("--imap", help="Read the mailbox that [bounces.imap] names.")] = False,
     recipient: Annotated[

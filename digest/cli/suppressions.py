@@ -93,7 +93,7 @@ def import_(
 @suppressions_app.command(epilog="Example: digest suppressions export suppressed.csv")
 def export(
     file: Annotated[
-        Path | None, typer.Argument(help="Where to write it; without it, to standard output.", metavar="[FILE]")
+        Path | None, typer.Argument(help="Where to write it; without it, to standard output.", metavar="FILE")
     ] = None,
 ) -> None:
     """Write the list as CSV."""
@@ -146,7 +146,8 @@ def remove(address: Address) -> None:
         guess = tomlfile.nearest(address, known)
         raise NotSuppressed(address=address, nearest=f" Did you mean {guess}?" if guess else "")
     entry, reader = removed
-    say(f"{address} is off the suppression list ({entry.in_words})")
+    why = f"{entry.reason}{': ' if entry.detail else ''}{entry.detail}"
+    say(f"{address} is off the suppression list, where it was since {local(entry.at)[:10]} ({why})")
     if reader and reader.state is SubscriberState.ACTIVE:
         say(f"{reader.handle} gets letters again")
     elif reader:

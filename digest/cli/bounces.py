@@ -144,7 +144,8 @@ def _tell(taken: list[tuple[str, Taken]], problems: list[Problem], dry_run: bool
         if one.suppressed:
             said = f"suppressed ({one.kind}{': ' if one.detail else ''}{one.detail})"
             say(f"{one.address}: {said}")
-        elif one.kind in TOLD:
+        elif one.kind in TOLD or (one.kind == "ignored" and one.detail.startswith("5")):
+            # A refusal that is held against no reader is the operator's affair: spam, block lists, DMARC.
             about = f"{one.address}: " if one.address else ""
             note(f"{one.kind}: {name}: {about}{one.detail}")
     for problem in problems:

@@ -102,6 +102,12 @@ def test_a_folder_of_all_kinds_is_told_by_kind_and_counts_once(digest: Digest) -
     assert "550 5.1.1 unknown" in digest("why", "alice").out
 
 
+def test_a_refusal_of_our_standing_is_told_to_the_operator_and_held_against_nobody(digest: Digest) -> None:
+    mail = eml(digest, "x.eml", postfix("5.7.1", "550 5.7.1 blocked for spam", letter=original(digest)))
+    assert "alice@example.org: 550 5.7.1 blocked for spam" in digest("bounces", mail).err
+    assert states(digest)["alice"] == "active"
+
+
 def test_an_mbox_and_a_mail_and_what_is_neither(digest: Digest) -> None:
     box = mailbox.mbox(digest.home / "mbox")
     box.add(postfix(*UNKNOWN, letter=original(digest)))

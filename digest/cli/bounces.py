@@ -38,9 +38,9 @@ def bounces(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what they are, and change nothing.")] = False,
     json: Json = False,
 ) -> None:
-    """Read mails that came back: bounces, complaints, “unsubscribe” mails.
+    """Read mails that came back, and stop where nobody is.
 
-    A mail counts once, however often it is read, and only if it bears the signature of one of our letters. With “-”
+    Bounces, complaints and “unsubscribe” mails. A mail counts once, however often it is read, and only if it bears the signature of one of our letters. With “-”
     the exit code is 75 where the mail could not be stored, so that the mail server keeps it.
     """
     if not paths and not imap:

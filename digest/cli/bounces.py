@@ -40,8 +40,9 @@ def bounces(
 ) -> None:
     """Read mails that came back, and stop where nobody is.
 
-    Bounces, complaints and “unsubscribe” mails. A mail counts once, however often it is read, and only if it bears the signature of one of our letters. With “-”
-    the exit code is 75 where the mail could not be stored, so that the mail server keeps it.
+    Bounces, complaints and “unsubscribe” mails. A mail counts once, however often it is read, and only if it bears
+    the signature of one of our letters. With “-” the exit code is 75 where the mail could not be stored, so that
+    the mail server keeps it.
     """
     if not paths and not imap:
         raise typer.BadParameter("name a Maildir, an mbox or a mail, “-” for standard input, or say --imap")

@@ -23,6 +23,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from digest.assembly import compose, composer_of, transport_of
+from digest.bounces import SAID, note_reply
 from digest.config import Config
 from digest.delivery import journal
 from digest.delivery.breakers import Breakers
@@ -154,6 +155,7 @@ class _Work:
     pauses: Sequence[Pause]
     pace: Mapping[str, object] | None
     claim: int
+    addresses: Mapping[int, str]  # of letters whose outcomes say something of the address
 
 
 class _Round:
@@ -184,6 +186,7 @@ class _Round:
         self._left: set[int] = set()  # of them those that may have been delivered
         self._returned: Counter[int] = Counter()
         self._outcomes: dict[int, Outcome] = {}  # not yet recorded
+        self._addresses: dict[int, str] = {}  # of them, where the outcome says something of the address
         self._backs: list[tuple[int, str, datetime | None]] = []
         self._tripped: list[Pause] = []
 
@@ -362,6 +365,8 @@ class _Round:
 
     def _know(self, letter: Letter, outcome: Outcome) -> None:
         self._outcomes[letter.id] = outcome
+        if outcome.kind in SAID:
+            self._addresses[letter.id] = letter.subscriber.address
         _count(self.result, letter, outcome)
         if len(self._outcomes) >= GROUP:
             self._kick.set()
@@ -409,8 +414,8 @@ class _Round:
         pace = None
         if self._pace.changed and time.monotonic() - self._pace_saved > LOOK:
             pace, self._pace_saved = self._pace.saved(self.now()), time.monotonic()
-        work = _Work(self._outcomes, self._backs, self._tripped, pace, claim)
-        self._outcomes, self._backs, self._tripped = {}, [], []
+        work = _Work(self._outcomes, self._backs, self._tripped, pace, claim, self._addresses)
+        self._outcomes, self._backs, self._tripped, self._addresses = {}, [], [], {}
         return work
 
     async def _in_thread(self, act: Callable[..., T], *arguments: object) -> T:
@@ -426,6 +431,7 @@ class _Round:
         except BaseException:
             # It may be recorded or not. Doing it again changes nothing that was.
             self._outcomes = {**work.outcomes, **self._outcomes}
+            self._addresses = {**work.addresses, **self._addresses}
             self._backs, self._tripped = [*work.backs, *self._backs], [*work.pauses, *self._tripped]
             raise
         if work.outcomes:
@@ -458,6 +464,8 @@ class _Round:
         if recorded < len(work.outcomes):
             lost = len(work.outcomes) - recorded
             log.warning("%s had been taken over by another courier, or recorded before", count(lost, "letter"))
+        for letter_id, address in work.addresses.items():
+            note_reply(connection, letter_id, address, work.outcomes[letter_id], now)
         backs: dict[tuple[str, datetime | None], list[int]] = {}
         for letter_id, why, until in work.backs:
             backs.setdefault((why, until), []).append(letter_id)

@@ -35,6 +35,8 @@ COMMANDS = {
     "check": "check",
     "test-mail": "mail",
     "doctor": "doctor",
+    "bounces": "bounces",
+    "suppressions": "suppressions",
     "dkim": "dkim",
     "templates": "templates",
     "secret": "secret",

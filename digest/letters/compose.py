@@ -23,6 +23,7 @@ from digest.letters import cards, mime, qp, wording
 from digest.letters.links import Links
 from digest.letters.slots import Shell, Slot, Wrapped, mark_of
 from digest.letters.templates import Templates
+from digest.letters.verp import Returns
 from digest.letters.views import GroupView, WhyView
 from digest.letters.wrap import wrap
 from digest.model import Letter, Paper, Pick
@@ -59,12 +60,14 @@ class Composer:
         templates: Templates | None = None,
         links: Links | None = None,
         signers: Sequence[Signer] = (),
+        returns: Returns | None = None,
     ) -> None:
-        """Without `links` letters link to no pages of ours, and readers act by mail. All `signers` sign."""
+        """Without `links` letters link to no pages of ours, and readers act by mail. All `signers` sign. With
+        `returns` the address that List-Unsubscribe names is signed."""
         self._config, self._links = config, links
         self._templates = templates or Templates()
-        self._head = mime.Head(config)
-        self.signers = signers
+        self._head = mime.Head(config, returns)
+        self.signers, self.returns = signers, returns
         self._of: dict[str, _Typesetter] = {}
 
     def mail(self, letter: Letter) -> bytes:

@@ -96,13 +96,15 @@ def fill(url: str, recipients: int, keep_for: timedelta = timedelta(days=60)) ->
             file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
+_numbers = iter(range(1_000_000))
+
+
 class Database:
     """Where the copies live: a folder of SQLite files, or a PostgreSQL server."""
 
     def __init__(self, folder: Path, server: str | None = None) -> None:
         self.folder = folder
         self.server = sa.make_url(server).set(drivername="postgresql+psycopg") if server else None
-        self._numbers = iter(range(1_000_000))
         self._filled: dict[int, str] = {}
 
     def url(self, name: str) -> str:
@@ -113,12 +115,12 @@ class Database:
     def copy(self, recipients: int) -> str:
         """The URL of a new copy of the store with letters for so many readers."""
         if recipients not in self._filled:
-            first = f"filled_{recipients}"
+            first = f"filled_{next(_numbers)}"
             if self.server is not None:
                 self._do(f"CREATE DATABASE {first} TEMPLATE template0 STRATEGY file_copy")
             fill(self.url(first), recipients)
             self._filled[recipients] = first
-        name = f"copy_{next(self._numbers)}"
+        name = f"copy_{next(_numbers)}"
         if self.server is None:
             shutil.copy(self.folder / f"{self._filled[recipients]}.db", self.folder / f"{name}.db")
         else:

@@ -14,6 +14,7 @@ from math import log2
 from pathlib import Path
 from random import Random
 
+from digest.cli import COMMANDS
 from digest.model import LetterState
 
 from . import world
@@ -105,7 +106,8 @@ class _Experiment:
         self.ahead = timedelta()
         self.names = iter(range(1_000_000))
         self.killed: set[str] = set()  # names of couriers that were killed
-        self.left: dict[str, str] = {}  # address → the lone courier that held its letter when it was killed
+        # address of a letter that somebody was sending at a kill → who was killed, where it was the only courier
+        self.left: dict[str, str] = {}
         self.once_sent: set[int] = set()
         self.released: set[str] = set()  # addresses whose uncertain letter was resent by the operator's word
         self.first = world.look(url)
@@ -116,6 +118,7 @@ class _Experiment:
             self._round()
             minutes = self.rng.choice((0, 1, 6, 20, 200))
             self.ahead += timedelta(minutes=minutes)
+            self._resume()
         self.relay.be_good()
         rows = self._calm()
         self._judge(rows)
@@ -125,7 +128,7 @@ class _Experiment:
 
     def _round(self) -> None:
         """As many couriers as the set-up has, some killed and started again, until all have ended."""
-        kills = self.rng.randint(1, 3) if self.setup.couriers == 1 else self.rng.randint(2, 6)
+        kills = self.rng.randint(2, 5) if self.setup.couriers == 1 else self.rng.randint(3, 7)
         alive: list[
             tuple[Process, Life, int, float]
         ] = []  # … how far the relay's log grows before it dies, when born
@@ -153,6 +156,11 @@ class _Experiment:
             time.sleep(0.002)
         self._look()
 
+    def _resume(self) -> None:
+        """A relay that refuses so much may have paused the delivery; the operator does not mind."""
+        if "resume" in COMMANDS:
+            command(self._life(), "resume")
+
     def _life(self, death: Death | None = None) -> Life:
         return Life(self.home, f"life{next(self.names)}", self.ahead, death or Death())
 
@@ -167,16 +175,16 @@ class _Experiment:
         if code == -signal.SIGKILL:
             self.result.kills += 1
             self.killed.add(who := f"{life.name}.courier.test")
-            if self.setup.couriers == 1:
-                for row in world.look(self.url).values():
-                    if row.state == "sending":
-                        self.left.setdefault(row.address, who)
+            for row in world.look(self.url).values():
+                if row.state == "sending":
+                    self.left.setdefault(row.address, who if self.setup.couriers == 1 else "")
         elif code not in (DONE, STOPPED, ERROR):
-            self.result.broken.append(f"{life.name} ended with {code}: {last_word(self.home / 'lives.log')}")
+            self._break(f"{life.name} ended with {code}: {last_word(self.home / 'lives.log')}")
 
     def _calm(self) -> dict[int, world.Row]:
         """Run without kills, later and later, until nothing waits."""
         for _ in range(QUIET_AFTER):
+            self._resume()
             process = begin(life := self._life())
             process.join()
             assert process.exitcode is not None
@@ -284,8 +292,10 @@ class _Experiment:
                 self.result.doubted += 1
             elif who in self.killed:
                 at_kill[who] += 1
-            else:  # it died before it said a word of it
-                at_kill[self.left.get(address, "")] += 1
+            elif address in self.left:  # it died before it said a word of it
+                at_kill[self.left[address]] += 1
+            else:
+                self._break(f"{address} is uncertain, and neither a kill nor the relay was the reason")
         self.result.uncertain = at_kill.total()
         self.result.worst = max((number for who, number in at_kill.items() if who), default=0)
         if self.result.uncertain > CONNECTIONS * self.result.kills:

@@ -26,7 +26,7 @@ USER, PASSWORD = "digest", "correct horse"
 ARRIVED = "arrived"  # the whole message is here; a 250 is about to be said
 BEGUN = "begun"  # a recipient was accepted
 REFUSED = "refused"  # for good, by an answer that the client could see
-DOUBT = "doubt"  # after the final dot the relay said nothing that can be understood
+DOUBT = "doubt"  # after what may have been the final dot the relay said nothing that can be understood
 CONNECTION_STEPS = ("banner", "EHLO", "STARTTLS", "AUTH")
 STEPS = ("MAIL", "RCPT", "DATA", "body", "dot")
 
@@ -272,8 +272,9 @@ class _Conversation:
         if self.where == "body":
             if not self.unread:
                 await self._fill()
-            if (self.act.say or "")[:1] == "5":
-                self.relay.note(REFUSED, recipient, self.who, why=self.act.say or "")
+            # The client may have sent the dot by now.
+            kind = REFUSED if (self.act.say or "")[:1] == "5" else DOUBT
+            self.relay.note(kind, recipient, self.who, why=self.act.say or "")
             await self._answer("body", "")
         message = (await self._until(b"\r\n.\r\n"))[:-3].replace(b"\r\n..", b"\r\n.")
         if self.relay.plan.pause:
@@ -303,6 +304,8 @@ class _Conversation:
             self.where, act = "", self.act
             if step in ("RCPT", "DATA") and (act.say or "")[:1] == "5":
                 self.relay.note(REFUSED, self.recipient, self.who, why=act.say or "")
+            elif step == "DATA" and act.end:
+                self.relay.note(DOUBT, self.recipient, self.who, why=act.more)
             self.strayed = self.strayed or bool(act.more)
         if act.wait:
             await self._flush()

@@ -19,7 +19,7 @@ from digest.model import LetterState
 
 from . import world
 from .courier import DONE, ERROR, STOPPED, Death, Life, begin, command
-from .processes import Process, last_word
+from .processes import TRACEBACK, Process, last_word
 from .relay import ARRIVED, BEGUN, DOUBT, REFUSED, Plan, Running
 
 STATES = {state.value for state in LetterState}
@@ -191,7 +191,7 @@ class _Experiment:
             self._ended(life, process.exitcode)
             self.relay.wait_until_idle()
             rows = self._look()
-            if not WAITING & {row.state for row in rows.values()}:
+            if process.exitcode == TRACEBACK or not WAITING & {row.state for row in rows.values()}:
                 break
             self.ahead += timedelta(hours=5)
         return rows

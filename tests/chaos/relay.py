@@ -44,7 +44,7 @@ class Act:
 
 CUTS = (Act("", "fin"), Act("", "rst"))
 SLOW = Act(wait=0.05)
-LATE = Act(wait=1.2, end="fin")  # for a client that does not wait so long
+LATE = Act(wait=1.7, end="fin")  # for a client that does not wait so long
 GARBAGE = (
     Act("hello, is it me you are looking for?"),
     Act("999 what?"),

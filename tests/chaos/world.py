@@ -158,7 +158,7 @@ def postgresql(folder: Path) -> Iterator[str]:
 
 
 def settle_in(
-    home: Path, url: str, port: int, *, connections: int = 3, timeout: float = 1.0, ca: Path | None = None
+    home: Path, url: str, port: int, *, connections: int = 3, timeout: float = 1.5, ca: Path | None = None
 ) -> None:
     """Make `home` a folder for `digest`, with a relay at `port`; over TLS that `ca` vouches for."""
     home.mkdir(exist_ok=True)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import ExitStack
+from multiprocessing import get_context
 from pathlib import Path
 
 from . import world
-from .experiment import SETUPS, Result, Setup, experiment
+from .experiment import SETUPS, Result, Setup, alone
 from .relay import authority
 
 COLUMNS = ("letters", "kills", "doubted", "uncertain", "worst", "lost", "doubles", "resent_doubles")
@@ -48,25 +51,24 @@ def main() -> int:
 
 
 def run(todo: list[tuple[Setup, int]], recipients: int, folder: Path, stack: ExitStack) -> dict[Setup, Result]:
-    databases: dict[str, world.Database] = {}
     vouched = authority(folder)
-    for kind in {setup.database for setup, _ in todo}:
-        place = folder / kind
-        place.mkdir()
-        server = stack.enter_context(world.postgresql(place / "server")) if kind == "postgresql" else None
-        databases[kind] = world.Database(place, server)
+    server = ""
+    if any(setup.database == "postgresql" for setup, _ in todo):
+        server = stack.enter_context(world.postgresql(folder / "server"))
+    pool = stack.enter_context(ProcessPoolExecutor(os.cpu_count(), get_context("spawn")))
+    started = time.monotonic()
+    pending = {pool.submit(alone, *one, recipients, folder, server, vouched): one for one in todo}
     results: dict[Setup, Result] = {}
-    for setup, seed in todo:
-        started = time.monotonic()
-        result = experiment(setup, seed, recipients, databases[setup.database], vouched)
-        took = time.monotonic() - started
+    for number, one in enumerate(as_completed(pending), 1):
+        (setup, seed), result = pending[one], one.result()
         for what in result.broken:
             print(f"BROKEN, seed {seed} of “{setup}”: {what}", flush=True)
         if result.broken:
             print(f"  again: python -m tests.chaos --recipients {recipients} --seed {seed} --only '{setup}'")
-        print(f"seed {seed}, {setup}: {took:.1f} s, {result.kills} kills", file=sys.stderr, flush=True)
+        gone = time.monotonic() - started
+        print(f"{number} of {len(todo)}, {gone:.0f} s: seed {seed}, {setup}: {result.kills} kills", file=sys.stderr)
         results.setdefault(setup, Result()).add(result)
-    return results
+    return {setup: results[setup] for setup in SETUPS if setup in results}
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import time
@@ -72,7 +73,7 @@ def experiment(
 ) -> Result:
     """Run one seed. What is wrong is in `broken` of the result, a sentence each."""
     url = database.copy(recipients)
-    home = database.folder / f"home_{url.rpartition('/')[2]}"
+    home = database.folder / f"home_{world.name_of(url)}"
     home.mkdir()
     rng = Random(f"{setup}/{seed}")
     tls = rng.random() < 0.5
@@ -97,6 +98,20 @@ def experiment(
         database.remove(url)
         shutil.rmtree(home)
     return one.result
+
+
+def alone(
+    setup: Setup, seed: int, recipients: int, folder: Path, server: str, authority: tuple[Path, Path]
+) -> Result:
+    """The same in a process that keeps its filled stores for the next one."""
+    if setup.database not in _databases:
+        place = folder / f"{setup.database}_{os.getpid()}"
+        place.mkdir()
+        _databases[setup.database] = world.Database(place, server if setup.database == "postgresql" else None)
+    return experiment(setup, seed, recipients, _databases[setup.database], authority)
+
+
+_databases: dict[str, world.Database] = {}
 
 
 class _Experiment:
@@ -214,9 +229,9 @@ class _Experiment:
         # What the program itself says.
         status = json.loads(command(self._life(), "status", "--json"))["letters"]
         if {state: status.get(state, 0) for state in STATES} != {
-            state: world.count(rows)[state] for state in STATES
+            state: world.by_state(rows)[state] for state in STATES
         }:
-            self._break(f"`digest status` says {status}, and the store holds {world.count(rows)}")
+            self._break(f"`digest status` says {status}, and the store holds {world.by_state(rows)}")
         if json.loads(command(self._life(), "outbox", "--json")):
             self._break("`digest outbox` is not empty at the end")
 

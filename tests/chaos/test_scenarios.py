@@ -70,10 +70,10 @@ class Scene:
         """Runs, later and later, until nothing waits."""
         for number in range(10):
             self.run(f"quiet{number}", ahead)
-            if not WAITING & world.count(rows := self.look()).keys():
+            if not WAITING & world.by_state(rows := self.look()).keys():
                 return rows
             ahead += LATER
-        raise AssertionError(f"these never left: {world.count(rows)}")
+        raise AssertionError(f"these never left: {world.by_state(rows)}")
 
     def look(self) -> dict[int, world.Row]:
         return world.look(self.url)
@@ -126,9 +126,9 @@ def test_a_courier_that_slept_past_its_lease_records_nothing_and_sends_no_more(s
     after = here.look()
     assert {i: after[i].state for i in decided} == decided
     assert len(here.arrived("sleeper")) - arrived <= CONNECTIONS
-    assert world.count(after)["uncertain"] <= CONNECTIONS
+    assert world.by_state(after)["uncertain"] <= CONNECTIONS
     here.until_quiet(2 * LATER)
-    assert world.count(here.check())["uncertain"] <= CONNECTIONS
+    assert world.by_state(here.check())["uncertain"] <= CONNECTIONS
 
 
 def _put_to_sleep(process: Process, url: str) -> None:
@@ -156,9 +156,9 @@ def test_a_full_disk_costs_no_letter(scene: Callable[..., Scene]) -> None:
     resource.prlimit(courier.pid, resource.RLIMIT_FSIZE, (size, size))
     here.end(courier, ERROR, STOPPED)
     assert "Traceback" not in (here.home / "lives.log").read_text()
-    assert WAITING & world.count(here.check()).keys(), "the disk was not full enough to stop it"
+    assert WAITING & world.by_state(here.check()).keys(), "the disk was not full enough to stop it"
     here.until_quiet()
-    rows = world.count(here.check())
+    rows = world.by_state(here.check())
     assert rows["sent"] > RECIPIENTS // 2 > CONNECTIONS >= rows["uncertain"]
 
 
@@ -175,7 +175,7 @@ def test_a_store_that_another_program_locks_for_too_long(scene: Callable[..., Sc
     here.until_quiet()
     rows = here.check()
     # What the relay had said and could not be written down is in doubt; nothing else is.
-    assert world.count(rows)["uncertain"] <= CONNECTIONS
+    assert world.by_state(rows)["uncertain"] <= CONNECTIONS
 
 
 @pytest.mark.parametrize("jump", [timedelta(hours=2), -timedelta(hours=2), timedelta(days=3)], ids=str)
@@ -187,7 +187,7 @@ def test_the_clock_jumps_during_a_run(jump: timedelta, scene: Callable[..., Scen
     here.end(courier, DONE)
     here.check()
     here.until_quiet(3 * LATER)
-    assert world.count(here.check())["uncertain"] == 0
+    assert world.by_state(here.check())["uncertain"] == 0
 
 
 def test_the_clock_jumps_between_two_couriers(scene: Callable[..., Scene]) -> None:
@@ -201,7 +201,7 @@ def test_the_clock_jumps_between_two_couriers(scene: Callable[..., Scene]) -> No
     here.end(second, DONE)
     here.check()
     here.until_quiet(timedelta(days=1))
-    assert world.count(here.check())["uncertain"] <= CONNECTIONS
+    assert world.by_state(here.check())["uncertain"] <= CONNECTIONS
 
 
 def test_yesterdays_copy_of_the_store_sends_nothing(tmp_path: Path, scene: Callable[..., Scene]) -> None:
@@ -215,7 +215,7 @@ def test_yesterdays_copy_of_the_store_sends_nothing(tmp_path: Path, scene: Calla
     _put_back(tmp_path / "backup.db", tmp_path / "day.db")
     here.run("tomorrow", DAY)
     assert sorted(here.arrived()) == arrived
-    assert set(world.count(here.look())) == {"expired", "suppressed", "empty"}
+    assert set(world.by_state(here.look())) == {"expired", "suppressed", "empty"}
 
 
 def test_todays_copy_of_the_store_sends_each_letter_once_more_and_the_very_same(
@@ -232,7 +232,7 @@ def test_todays_copy_of_the_store_sends_each_letter_once_more_and_the_very_same(
     here.run("again")
     times = Counter((line.recipient, line.message_id, line.hashed) for line in here.relay.of(ARRIVED))
     assert set(times.values()) == {2}
-    assert len(times) == world.count(here.look())["sent"]
+    assert len(times) == world.by_state(here.look())["sent"]
 
 
 def test_todays_copy_of_the_store_files_nothing_twice(tmp_path: Path, scene: Callable[..., Scene]) -> None:
@@ -248,7 +248,7 @@ def test_todays_copy_of_the_store_files_nothing_twice(tmp_path: Path, scene: Cal
     _put_back(tmp_path / "backup.db", tmp_path / "day.db")
     here.run("again")
     assert sorted(here.home.glob("mail/*/new/*")) == filed
-    assert world.count(here.look())["sent"] == len(filed) > RECIPIENTS // 2
+    assert world.by_state(here.look())["sent"] == len(filed) > RECIPIENTS // 2
 
 
 def _put_back(backup: Path, place: Path) -> None:
@@ -328,7 +328,7 @@ def test_postgresql_hangs_up_in_the_middle_of_a_commit(
         assert "Traceback" not in (here.home / "lives.log").read_text()
         here.until_quiet()
         rows = here.check()
-        assert world.count(rows).keys() <= {"sent", "uncertain", "expired", "suppressed", "empty"}
+        assert world.by_state(rows).keys() <= {"sent", "uncertain", "expired", "suppressed", "empty"}
         command(here.life("cli", 20 * LATER), "outbox", "resend", "all")
         here.until_quiet(20 * LATER)
         assert set(here.arrived()) == {row.address for row in here.look().values() if row.state == "sent"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from collections import Counter
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +98,7 @@ def fill(url: str, recipients: int, keep_for: timedelta = timedelta(days=60)) ->
             file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-_numbers = iter(range(1_000_000))
+_numbers = (f"{os.getpid()}_{number}" for number in count())
 
 
 class Database:
@@ -128,10 +130,10 @@ class Database:
         return self.url(name)
 
     def remove(self, url: str) -> None:
-        name = url.rpartition("/")[2].partition("?")[0]
+        name = name_of(url)
         if self.server is None:
-            for file in self.folder.glob(f"{name}*"):
-                file.unlink()
+            for end in ("", "-wal", "-shm"):
+                (self.folder / f"{name}.db{end}").unlink(missing_ok=True)
         else:
             self._do(f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -142,6 +144,10 @@ class Database:
         plain = self.server.set(drivername="postgresql").render_as_string(hide_password=False)
         with psycopg.connect(plain, autocommit=True) as connection:
             connection.execute(statement)
+
+
+def name_of(url: str) -> str:
+    return Path(sa.make_url(url).database or "").stem
 
 
 @contextmanager
@@ -192,5 +198,5 @@ def ask(url: str, query: str) -> list[tuple[Any, ...]]:
         return list(connection.execute(query).fetchall())
 
 
-def count(rows: dict[int, Row]) -> Counter[str]:
+def by_state(rows: dict[int, Row]) -> Counter[str]:
     return Counter(row.state for row in rows.values())

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST_WORKERS ?= 2
 
-.PHONY: demo test lint types unit bench bench-dkim bench-relevance bench-ranking chaos ablation calibration screenshots messages clean venv model
+.PHONY: demo test lint types unit bench bench-dkim bench-relevance bench-ranking ablation calibration screenshots messages clean venv model
 
 demo: venv ## run the main job on the shipped samples, in ./demo
 	$(BIN)/digest demo demo
@@ -35,6 +35,7 @@ bench-relevance: venv ## ranking quality for the readers in the folder READERS, 
 bench-ranking: venv ## what a reader costs, beside a classifier for each
 	$(BIN)/python -m benchmarks.ranking --readers $(or $(READERS),$(error name the readers' folder: READERS=…))
 
+.PHONY: chaos
 chaos: venv ## kill couriers at every point and count what is lost or doubled: SEEDS=200 RECIPIENTS=500
 	$(BIN)/python -m tests.chaos --seeds $(or $(SEEDS),200) --recipients $(or $(RECIPIENTS),500)
 

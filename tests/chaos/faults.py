@@ -19,6 +19,7 @@ class Act:
     keep: bool = True  # at the dot: whether the message arrives
 
 
+OUT_OF_PLACE = ("DATA", "250 2.0.0 fine")  # a step, and an answer that does not belong there
 CUTS = (Act("", "fin"), Act("", "rst"))
 SLOW = Act(wait=0.05)
 LATE = Act(wait=1.7, end="fin")  # for a client that does not wait so long
@@ -93,7 +94,7 @@ FAULTS: dict[str, tuple[Act, ...]] = {
         *BUSY,
         *FATAL[3:],
         *GARBAGE,
-        Act("250 2.0.0 fine", "fin"),
+        Act(OUT_OF_PLACE[1], "fin"),
         Act(more="250 2.0.0 and queued as 1", end="fin"),
         Act("354-well\r\n354 go on"),
     ),

@@ -20,7 +20,7 @@ from hashlib import sha256
 from pathlib import Path
 from random import Random
 
-from .faults import CONNECTION_STEPS, FAULTS, STEPS, Act
+from .faults import CONNECTION_STEPS, FAULTS, OUT_OF_PLACE, STEPS, Act
 from .processes import start
 
 USER, PASSWORD = "digest", "correct horse"
@@ -84,8 +84,8 @@ class _Conversation:
         self.relay, self.reader, self.writer = relay, reader, writer
         self.rng = Random(f"{relay.plan.seed}/{number}")
         self.unread, self.unsaid = bytearray(), bytearray()
-        self.who, self.recipient = "", ""
-        self.encrypted = self.strayed = False
+        self.who, self.recipient, self.before = "", "", ""
+        self.encrypted = self.strayed = self.begun = False
         self.where, self.act = "", Act()
         plan = relay.plan
         if not relay.good and self.rng.random() < plan.on_connection:
@@ -119,7 +119,9 @@ class _Conversation:
                 self.recipient = ""
                 if not self.relay.good and self.rng.random() < self.relay.plan.on_letter:
                     self._decide(self.rng.choice(self.relay.plan.only))
-                await self._answer("MAIL", "250 2.1.0 fine")
+                self.begun = (await self._answer("MAIL", "250 2.1.0 fine"))[:1] == "2"
+            elif verb == "RCPT" and not self.begun:
+                await self._answer("", "503 5.5.1 no sender")
             elif verb == "RCPT":
                 self.recipient = line[line.index("<") + 1 : line.index(">")]
                 if (await self._answer("RCPT", "250 2.1.5 fine"))[:1] == "2":
@@ -136,7 +138,7 @@ class _Conversation:
                 await self._flush()
                 return
             else:  # RSET, NOOP
-                self.recipient = ""
+                self.recipient, self.begun = "", False
                 await self._answer("", "250 2.0.0 fine")
 
     def _offer(self) -> str:
@@ -155,7 +157,7 @@ class _Conversation:
         await self._answer("AUTH", "235 2.7.0 welcome" if right else "535 5.7.8 no")
 
     async def _receive(self) -> None:
-        recipient, self.recipient = self.recipient, ""
+        recipient, self.recipient, self.begun = self.recipient, "", False
         if self.where == "body":
             if not self.unread:
                 await self._fill()
@@ -182,6 +184,7 @@ class _Conversation:
                 self.relay.note(ARRIVED, recipient, self.who, mail_id=ids[0] if ids else "", hashed=hashed)
         elif told[:1] == "5":
             self.relay.note(REFUSED, recipient, self.who, why=told)
+        self.before = recipient
         await self._answer("dot", usual)
 
     async def _answer(self, step: str, usual: str) -> str:
@@ -194,6 +197,12 @@ class _Conversation:
             elif step == "DATA" and act.end:
                 self.relay.note(DOUBT, self.recipient, self.who, why=act.more)
             self.strayed = self.strayed or bool(act.more)
+            odd = (
+                act.more or (act.say or "")[:3] in ("354", "999", "2\0 ", "hel") or (step, act.say) == OUT_OF_PLACE
+            )
+            if self.relay.plan.pipelining and self.before and odd:
+                # It comes right behind the answer to the letter before, which may no longer be believed.
+                self.relay.note(DOUBT, self.before, self.who, why=act.say or act.more)
         if act.wait:
             await self._flush()
             await asyncio.sleep(act.wait)

@@ -12,9 +12,16 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from given import DAY, NOW, add, letter, paper, stored_papers, subscribe
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as some
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from relay import Relay
 
 from digest.delivery import journal
@@ -36,7 +43,9 @@ ANSWERS = {
 }
 DEAD_ENDS = (S.FAILED, S.EXPIRED, S.SUPPRESSED)
 which = some.integers(0, 99)  # one of those there are
-few = some.integers(1, 4)
+few = some.integers(1, 6)
+answers = some.lists(some.sampled_from([*ANSWERS, None]), min_size=1, max_size=4)
+ACTS = ["pause", "resume", "resume", "expire", "suppress", "take on", "cancel"]
 
 
 @dataclass
@@ -91,6 +100,10 @@ class Machine(RuleBasedStateMachine):
 
     # ---- letters
 
+    @initialize()
+    def begin(self) -> None:
+        self.write(set(range(5)))
+
     @rule(chosen=some.sets(some.integers(0, 4), min_size=1))
     def write(self, chosen: set[int]) -> None:
         self.slot += timedelta(days=1)
@@ -107,21 +120,9 @@ class Machine(RuleBasedStateMachine):
         assert wrote == len(batch)
         self.written += wrote
 
-    @rule(minutes=some.sampled_from([1, 4, 20, 90, 600]))
+    @rule(minutes=some.sampled_from([1, 4, 6, 6, 90, 400]))
     def time_passes(self, minutes: int) -> None:
         self.now += timedelta(minutes=minutes)
-
-    @rule()
-    def expire(self) -> None:
-        with self.store.write() as connection:
-            outbox.expire(connection, self.now)
-
-    @rule(number=which, state=some.sampled_from([SubscriberState.PAUSED, SubscriberState.ACTIVE]))
-    def suppress(self, number: int, state: SubscriberState) -> None:
-        with self.store.write() as connection:
-            reader = self.readers[number % len(self.readers)]
-            subscribers.update(connection, replace(reader, state=state))
-            outbox.suppress(connection, self.now)
 
     # ---- couriers
 
@@ -151,12 +152,17 @@ class Machine(RuleBasedStateMachine):
                 one.hand += outbox.claim(connection, one.token, self.now, limit)
 
     @precondition(lambda self: any(one.hand for one in self.at_work))
-    @rule(number=which, answer=some.sampled_from([*ANSWERS, None]), arrives=some.booleans())
-    def let_go(self, number: int, answer: str | None, arrives: bool) -> None:
-        """A letter leaves, if it may, and the relay answers; None: not yet."""
+    @rule(
+        number=which, answers=some.lists(some.sampled_from([*ANSWERS, None]), min_size=1, max_size=4), arrives=which
+    )
+    def let_go(self, number: int, answers: list[str | None], arrives: int) -> None:
+        """Letters leave, if they may, and the relay answers; None: not yet."""
         busy = [one for one in self.at_work if one.hand]
         one = busy[number % len(busy)]
-        each = one.hand.pop(0)
+        for answer in answers[: len(one.hand)]:
+            self._let_go(one, one.hand.pop(0), answer, bool(arrives % 4))
+
+    def _let_go(self, one: At, each: int, answer: str | None, arrives: bool) -> None:
         if self.now > one.lease_until or (one.journal and not one.journal.leaving(each)):
             return
         assert each not in self.spent, "it had arrived, and nobody asked for it once more"
@@ -190,19 +196,20 @@ class Machine(RuleBasedStateMachine):
         if one.journal:
             one.journal.forget(one.left, one.heard)
 
-    @precondition(lambda self: any(one.hand for one in self.at_work))
-    @rule(number=which)
-    def give_back(self, number: int) -> None:
-        busy = [one for one in self.at_work if one.hand]
-        one = busy[number % len(busy)]
-        with self.store.write() as connection:
-            outbox.give_back(connection, one.token, one.hand, "the relay is down", self.now)
-        one.hand = []
-
     @precondition(lambda self: self.at_work)
-    @rule(number=which)
-    def sign_off(self, number: int) -> None:
+    @rule(number=which, goes=some.booleans())
+    def give_back(self, number: int, goes: bool) -> None:
+        """Also by one that was asleep while its letters were taken; then it may go home."""
         one = self.one_at_work(number)
+        with self.store.write() as connection:
+            before = self.rows()
+            held = [each for each in one.hand if before[each].lease == one.token]
+            assert outbox.give_back(connection, one.token, one.hand, "the relay is down", self.now) == len(held)
+        one.hand = []
+        if goes:
+            self.sign_off(one)
+
+    def sign_off(self, one: At) -> None:
         heard = one.heard | dict.fromkeys(one.left, ANSWERS["is silent"])
         with self.store.write() as connection:
             outbox.record(connection, one.token, heard, self.now)
@@ -233,27 +240,32 @@ class Machine(RuleBasedStateMachine):
     def in_force(self) -> set[str]:
         return {scope for scope, until in self.paused.items() if until is None or until > self.now}
 
-    @rule(scope=some.sampled_from(["*", "provider:example.org"]), minutes=some.sampled_from([None, 15]))
-    def pause(self, scope: str, minutes: int | None) -> None:
-        until = None if minutes is None else self.now + timedelta(minutes=minutes)
-        with self.store.write() as connection:
-            pauses.pause(connection, Pause(scope, "the relay moves", "operator", self.now, until))
-        self.paused[scope] = until
-
-    @precondition(lambda self: self.paused)
-    @rule(scope=some.sampled_from([None, None, "*"]))
-    def resume(self, scope: str | None) -> None:
-        ends = {one for one in self.paused if scope in (None, one)}
-        with self.store.write() as connection:
-            assert pauses.resume(connection, scope) == len(ends)
-        for one in ends:
-            del self.paused[one]
-
-    @rule()
-    def cancel(self) -> None:
+    @rule(
+        act=some.sampled_from(["pause", "resume", "resume", "expire", "suppress", "take on", "cancel"]),
+        number=which,
+    )
+    def operate(self, act: str, number: int) -> None:
+        """All that ends letters or holds them, so that it does not happen more often than letters leave."""
+        scope, minutes = ["*", "provider:example.org"][number % 2], [None, 15][number // 2 % 2]
+        reader = self.readers[number % len(self.readers)]
         waiting = [one.id for one in self.rows().values() if one.state in outbox.WAITING]
         with self.store.write() as connection:
-            assert outbox.cancel(connection, self.now) == len(waiting)
+            if act == "pause":
+                until = None if minutes is None else self.now + timedelta(minutes=minutes)
+                pauses.pause(connection, Pause(scope, "the relay moves", "operator", self.now, until))
+                self.paused[scope] = until
+            elif act == "resume":
+                assert pauses.resume(connection) == len(self.paused)
+                self.paused = {}
+            elif act == "expire":
+                outbox.expire(connection, self.now)
+            elif act == "suppress":
+                subscribers.update(connection, replace(reader, state=SubscriberState.PAUSED))
+                outbox.suppress(connection, self.now)
+            elif act == "take on":
+                subscribers.update(connection, replace(reader, state=SubscriberState.ACTIVE))
+            elif number % 3 == 0:
+                assert outbox.cancel(connection, self.now) == len(waiting)
 
     @rule(what=some.sampled_from(list(outbox.DECISIONS)), number=which, every=some.booleans())
     def decide(self, what: str, number: int, every: bool) -> None:
@@ -338,8 +350,9 @@ def test_whatever_happens_what_arrived_arrives_once_and_the_accounts_add_up(stor
     run_state_machine_as_test(
         Here,
         settings=settings(
-            max_examples=120 if many else 8,
-            stateful_step_count=40,
+            max_examples=100 if many else 10,
+            stateful_step_count=50,
+            phases=[Phase.reuse, Phase.generate, Phase.shrink],
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),

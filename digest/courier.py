@@ -196,6 +196,7 @@ class _Round:
         self._outcomes: dict[int, Outcome] = {}  # not yet recorded
         self._addresses: dict[int, str] = {}  # of them, where the outcome says something of the address
         self._backs: list[tuple[int, str, datetime | None]] = []
+        self._again: set[int] = set()  # put off or given back, so that they wait again
         self._tripped: list[Pause] = []
 
         self._papers: dict[int, Paper] = {}  # of earlier batches
@@ -218,9 +219,8 @@ class _Round:
             try:
                 await self._carry(feeding)
             finally:
-                feeding.cancel()
-                with suppress(asyncio.CancelledError):
-                    await feeding
+                # Never cancelled: nobody would know whether what it was telling the store had been written.
+                await feeding
         except DigestError as error:
             self._end(error)
         finally:
@@ -425,6 +425,8 @@ class _Round:
         if self._pace.changed and time.monotonic() - self._pace_saved > LOOK:
             pace, self._pace_saved = self._pace.saved(self.now()), time.monotonic()
         work = _Work(self._outcomes, self._backs, self._tripped, pace, claim, self._addresses)
+        self._again.update(i for i, one in work.outcomes.items() if one.state is LetterState.DEFERRED)
+        self._again.update(i for i, _, _ in work.backs)
         self._outcomes, self._backs, self._tripped, self._addresses = {}, [], [], {}
         return work
 
@@ -495,7 +497,8 @@ class _Round:
             rest = list(outbox.held_by(connection, self.token))
             outbox.give_back(connection, self.token, rest, str(self._fault or ""), now)
             if isinstance(self._fault, DeliveryCancelled):
-                outbox.cancel(connection, now, rest)
+                # What we put off or gave back had not waited when the operator took back what waits.
+                outbox.cancel(connection, now, {*rest, *self._again})
             couriers.sign_off(connection, self.token)
         return []
 

@@ -181,7 +181,7 @@ def _heard(letter_id: int, outcome: Outcome) -> str:
 
 
 def _take(told: Told, line: str) -> None:
-    with suppress(ValueError, TypeError, KeyError):  # a disk that went down may leave anything
+    with suppress(ValueError, TypeError, OverflowError):  # a disk that went down may leave anything
         if line.startswith("> "):
             told.left.add(int(line[2:]))
             told.heard.pop(int(line[2:]), None)  # what was said of an earlier try

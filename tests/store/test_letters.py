@@ -1,8 +1,7 @@
-"""The outbox: each letter once, each transition fenced, nothing lost from the accounts."""
+"""Letters, their picks, and what readers were sent."""
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +13,6 @@ from given import (
     DEFERRED,
     FAILED,
     NOW,
-    ON_POSTGRESQL_ALONE,
     SENT,
     UNCERTAIN,
     add,
@@ -37,16 +35,6 @@ from digest.store import couriers, editions, letters, outbox, subscribers
 from digest.store.opening import Store, open_store
 
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-def ready(store: Store) -> list[Subscriber]:
-    """Three readers, each with a letter that waits."""
-    add(store, paper("Bees"), paper("Wasps"), paper("Ants"))
-    readers = subscribe(store, "alice", "bela", "chen")
-    bees, wasps, _ = stored_papers(store)
-    assert write(store, *(letter(reader, bees, wasps) for reader in readers)) == 3
-    return readers
 
 
 def test_a_letter_comes_back_as_it_was_written(store: Store, ready: list[Subscriber]) -> None:
@@ -183,161 +171,6 @@ def test_what_was_once_in_doubt_is_remembered_whatever_becomes_of_it(
             outbox.suppress(connection, NOW)
     assert of(store, reader).state.value == end
     assert len(memory(store, reader)) == 2
-
-
-def test_a_claim_takes_each_letter_once_in_order_and_to_the_limit(store: Store, ready: list[Subscriber]) -> None:
-    first = claim(store, "one", limit=2)
-    assert first == [of(store, reader).id for reader in ready[:2]]
-    assert claim(store, "two") == [of(store, ready[2]).id]
-    assert claim(store, "three") == []
-    assert states(store) == {"sending": 3}
-
-
-def test_two_couriers_at_once_take_nothing_twice(store: Store) -> None:
-    readers = subscribe(store, *(f"reader{n}" for n in range(40)))
-    add(store, paper("Bees"))
-    (bees,) = stored_papers(store)
-    write(store, *(letter(reader, bees) for reader in readers))
-    taken: list[int] = []
-    errors: list[BaseException] = []
-
-    def courier(name: str) -> None:
-        try:
-            while ids := claim(store, name, limit=3):
-                taken.extend(ids)
-                record(store, dict.fromkeys(ids, SENT), name)
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=courier, args=(f"courier{n}",)) for n in range(4)]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
-    assert not errors
-    assert len(taken) == len(set(taken)) == 40
-    assert states(store) == {"sent": 40}
-
-
-def test_one_subscriber_alone(store: Store, ready: list[Subscriber]) -> None:
-    with store.write() as connection:
-        ids = outbox.claim(connection, "x", NOW, 10, only=ready[1].id)
-    assert ids == [of(store, ready[1]).id]
-
-
-def test_who_was_paused_a_moment_ago_gets_nothing(store: Store, ready: list[Subscriber]) -> None:
-    with store.write() as connection:
-        subscribers.update(connection, replace(ready[1], state=SubscriberState.PAUSED))
-    assert claim(store) == [of(store, reader).id for reader in (ready[0], ready[2])]
-
-
-@ON_POSTGRESQL_ALONE  # in SQLite the writer is alone
-def test_what_is_being_claimed_holds_nobody_up(store: Store, ready: list[Subscriber]) -> None:
-    with store.write() as connection:
-        assert len(outbox.claim(connection, "slow", NOW, 2)) == 2
-        with store.write() as other:
-            assert outbox.claim(other, "fast", NOW, 9) == [of(store, ready[2]).id]
-        with store.write() as other:
-            assert outbox.expire(other, NOW + 25 * HOUR) == 0
-            assert outbox.suppress(other, NOW) == 0
-    assert states(store) == {"sending": 3}
-
-
-def test_what_is_not_due_or_too_late_is_not_claimed(store: Store, ready: list[Subscriber]) -> None:
-    ids = claim(store)
-    record(store, dict.fromkeys(ids, DEFERRED))
-    assert claim(store, now=NOW + timedelta(minutes=4)) == []
-    assert claim(store, now=NOW + timedelta(hours=24)) == []
-    assert claim(store, now=NOW + timedelta(minutes=5)) == ids
-
-
-def test_waiting_doubles_and_is_capped(store: Store, ready: list[Subscriber]) -> None:
-    now, waits = NOW, []
-    for _ in range(8):
-        (one,) = claim(store, now=now, limit=1)
-        with store.write() as connection:  # the others stay out of the way
-            outbox.record(connection, "courier", {one: DEFERRED}, now, dice=lambda: 1.0)
-            (found,) = letters.by_ids(connection, [one])
-            others = outbox.claim(connection, "other", now, 10)
-        assert len(others) in (0, 2)
-        assert found.next_try_at is not None
-        waits.append((found.next_try_at - now).total_seconds() / 60)
-        now = found.next_try_at
-    assert waits == [5, 10, 20, 40, 80, 160, 240, 240]
-
-
-def test_a_courier_whose_letters_were_taken_records_nothing(store: Store, ready: list[Subscriber]) -> None:
-    (one, two, three) = claim(store, "asleep")
-    with store.write() as connection:  # as `recovery` does it
-        outbox.record(connection, "asleep", {one: UNCERTAIN}, NOW)
-        outbox.give_back(connection, "asleep", [two], "", NOW)
-    assert claim(store, "other") == [two]
-    # Of those it still holds it may speak.
-    assert record(store, dict.fromkeys([one, two, three], SENT), "asleep") == 1
-    assert [of(store, reader).state.value for reader in ready] == ["uncertain", "sending", "sent"]
-    with store.write() as connection:
-        assert outbox.give_back(connection, "asleep", [one, two], "too late", NOW) == 0
-    assert [of(store, reader).state.value for reader in ready] == ["uncertain", "sending", "sent"]
-
-
-def test_given_back_it_has_not_been_tried(store: Store, ready: list[Subscriber]) -> None:
-    ids = claim(store)
-    with store.write() as connection:
-        outbox.give_back(connection, "courier", ids, "the server is down", NOW)
-    found = of(store, ready[0])
-    assert (found.state, found.attempts, found.note) == (LetterState.READY, 0, "the server is down")
-    assert claim(store) == ids
-
-
-def test_a_newer_letter_replaces_what_waits(store: Store, ready: list[Subscriber]) -> None:
-    claim(store, limit=1)  # alice's is under way and stays
-    with store.write() as connection:
-        slots = [(reader.id, DAY + timedelta(days=1)) for reader in ready[:2]]
-        assert outbox.expire(connection, NOW, superseded=slots) == 1
-    assert [of(store, reader).state.value for reader in ready] == ["sending", "expired", "ready"]
-    assert "in time" in of(store, ready[1]).note
-
-
-def test_the_last_word_is_kept_when_a_letter_expires(store: Store, ready: list[Subscriber]) -> None:
-    ids = claim(store)
-    record(store, dict.fromkeys(ids, DEFERRED))
-    with store.write() as connection:
-        assert outbox.expire(connection, NOW + 25 * HOUR) == 3
-    assert "451 later" in of(store, ready[0]).note
-
-
-@pytest.mark.parametrize("resend", [True, False])
-def test_an_operator_decides_on_what_is_uncertain(store: Store, ready: list[Subscriber], resend: bool) -> None:
-    ids = claim(store)
-    record(store, {ids[0]: UNCERTAIN, ids[1]: SENT})
-    later = NOW + 48 * HOUR
-    with store.write() as connection:
-        what = "resend" if resend else "settle"
-        assert outbox.decide(connection, what, later, [ids[0]]) == 1
-        assert outbox.decide(connection, what, later, ids) == 0
-    assert (ids[0] in claim(store, "again", later)) is resend
-    assert of(store, ready[0]).message_id == letter(ready[0]).message_id
-
-
-def test_what_was_recorded_can_be_read(store: Store, ready: list[Subscriber]) -> None:
-    ids = claim(store)
-    assert record(store, {ids[0]: SENT, ids[1]: DEFERRED, ids[2]: FAILED}) == 3
-    sent, deferred, failed = (of(store, reader) for reader in ready)
-    assert (sent.state, sent.note, sent.where, sent.sent_at) == (LetterState.SENT, "250 accepted", "mail/x", NOW)
-    assert (deferred.note, deferred.attempts) == ("451 later", 1)
-    assert (failed.note, failed.sent_at) == ("550 no such user", None)
-    with store.read() as connection:
-        assert outbox.next_try(connection) == deferred.next_try_at
-        assert [one.id for one in letters.in_state(connection, LetterState.FAILED)] == [ids[2]]
-
-
-@pytest.mark.parametrize("reply", ["550 no\x00pe", "550 \udce9", "550 日本 🐝"])
-def test_no_reply_is_too_strange_to_be_recorded(store: Store, ready: list[Subscriber], reply: str) -> None:
-    ids = claim(store)
-    outcomes = dict.fromkeys(ids, SENT) | {ids[1]: Outcome(LetterState.FAILED, reply)}
-    assert record(store, outcomes) == 3
-    assert of(store, ready[1]).note == reply.replace("\x00", "\ufffd").replace("\udce9", "\ufffd")
-    assert states(store) == {"failed": 1, "sent": 2}
 
 
 def test_the_daily_statements_read_no_table_whole(tmp_path: Path) -> None:

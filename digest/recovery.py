@@ -42,12 +42,12 @@ async def settle_abandoned(
                 with suppress(OSError):  # it is not on this machine
                     told = journal.strike(path)
             outcomes = await _settle(connection, transport, one, told, now())
-            found = {letter.id: letter for letter in letters.by_ids(connection, list(outcomes))}
-            for letter_id, outcome in outcomes.items():
-                note_reply(connection, letter_id, found[letter_id].subscriber.address, outcome, now())
+            found, _ = letters.readable(connection, list(outcomes))
+            for letter in found:
+                note_reply(connection, letter.id, letter.subscriber.address, outcomes[letter.id], now())
         if told and not told.alive:
             journal.remove(path)
-        settled += [(found[letter_id], outcome) for letter_id, outcome in outcomes.items()]
+        settled += [(letter, outcomes[letter.id]) for letter in found]
     return settled
 
 
@@ -72,12 +72,15 @@ async def _settle(
 ) -> dict[int, Outcome]:
     outcomes: dict[int, Outcome] = {}
     untouched: list[int] = []
-    for letter_id, message_id in outbox.held_by(connection, one.token).items():
-        if told and letter_id in told.heard:
-            outcomes[letter_id] = told.heard[letter_id]
+    for letter_id, (message_id, attempt) in outbox.held_by(connection, one.token).items():
+        said = told.heard.get(letter_id) if told else None
+        # What a journal from before the last boot does not say may have been lost with the machine; and after what
+        # it says of a refusal a later try may have stood.
+        whole = told is not None and _is_here(one)
+        if said and said[0] == attempt and (whole or said[1].state is LetterState.SENT):
+            outcomes[letter_id] = said[1]
             continue
-        # What a journal from before the last boot does not say may have been lost with the machine.
-        if told and _is_here(one) and letter_id not in told.left:
+        if whole and told and told.left.get(letter_id) != attempt:
             untouched.append(letter_id)
             continue
         # Another place, as after a change of configuration, knows nothing of this parcel.
@@ -92,4 +95,6 @@ async def _settle(
         )
     outbox.record(connection, one.token, outcomes, now)
     outbox.give_back(connection, one.token, untouched, "", now)
+    if one.wanted == "cancel":
+        outbox.cancel(connection, now, untouched)
     return outcomes

@@ -6,10 +6,10 @@ import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from digest.courier import Delivered, Stop, deliver
+from digest.courier import PATIENCE, Delivered, Stop, deliver
 from digest.delivery.transport import Transport
 from digest.edition import Due, Press, Written
 from digest.store import editions, pauses
@@ -44,6 +44,7 @@ def run(
     writing: Progress = lambda _: None,
     sending: Progress = lambda _: None,
     transport: Transport | None = None,
+    patience: timedelta = PATIENCE,
 ) -> Ran:
     """Write the letters of `due` and deliver every letter that may go out (of subscriber `only`).
 
@@ -57,13 +58,20 @@ def run(
             pauses.pause(connection, Pause(EVERYTHING, restored, "restore", now()))
         at = now()
         run_id = editions.begin_run(connection, at)
-    _see(press.config.home, store.url, run_id, at)
+    _see(press.config.home, store.url, run_id, at, ended=False)
     outcome = "stopped by an error"
     written, delivered = Written(), Delivered()
     try:
         stopped = stop.is_set if stop else lambda: False
         written = press.write(due, now(), writing, reopen=reopen, stopped=stopped)
-        delivered = deliver(store, press.config, now, only=only, stop=stop, progress=sending, transport=transport)
+        delivered = deliver(
+            *(store, press.config, now),
+            only=only,
+            stop=stop,
+            progress=sending,
+            transport=transport,
+            patience=patience,
+        )
         delivered.alerts += [restored] if restored and not delivered.stopped else []
         outcome = f"stopped: {delivered.stopped}" if delivered.stopped else "done"
     finally:
@@ -72,20 +80,23 @@ def run(
         counts |= {"expired": delivered.expired, "suppressed": delivered.suppressed, "unwritten": written.failed}
         with store.write() as connection:
             editions.end_run(connection, run_id, now(), outcome, {k: v for k, v in counts.items() if v})
+        _see(press.config.home, store.url, run_id, at, ended=True)
     return Ran(written, delivered)
 
 
-def _last_seen(home: Path, url: str) -> tuple[int, datetime] | None:
-    """The last run that this machine saw begin on the store."""
+def _last_seen(home: Path, url: str) -> tuple[int, datetime, bool] | None:
+    """The last run that this machine saw begin on the store, and whether it saw it end."""
     try:
         seen = json.loads((home / SEEN).read_text("utf-8"))
-        return (int(seen["run"]), datetime.fromisoformat(seen["at"])) if seen["store"] == url else None
+        last = int(seen["run"]), datetime.fromisoformat(seen["at"]), bool(seen["ended"])
+        return last if seen["store"] == url else None
     except (OSError, ValueError, KeyError, TypeError):
         return None  # none yet, or not to be read: then nothing is known
 
 
-def _see(home: Path, url: str, run_id: int, at: datetime) -> None:
+def _see(home: Path, url: str, run_id: int, at: datetime, *, ended: bool) -> None:
+    seen = {"store": url, "run": run_id, "at": at.isoformat(), "ended": ended}
     try:
-        (home / SEEN).write_text(json.dumps({"store": url, "run": run_id, "at": at.isoformat()}), "utf-8")
+        (home / SEEN).write_text(json.dumps(seen), "utf-8")
     except OSError as error:
         log.warning("%s: %s; a copy of the store that is put back will not be known for one", home / SEEN, error)

@@ -15,16 +15,18 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from digest import clock
 from digest.config import Config
 from digest.edition import Press, due_now
-from digest.errors import DigestError, PageDayUnclear, StoreError
+from digest.errors import DeliveryPaused, DigestError, PageDayUnclear, StoreError
 from digest.ingest import ingest, pages_in
 from digest.letters.subject import count
 from digest.model import LetterState
 from digest.recovery import gone
 from digest.run import run
-from digest.store import outbox, subscribers
+from digest.store import outbox, pauses, subscribers
 from digest.store.opening import Store, open_store
+from digest.store.pauses import EVERYTHING
 
 LONGEST_WAIT = timedelta(minutes=15)  # between two tries of a relay that is down
+PATIENCE = timedelta(minutes=1)  # for the pace; then other things are due, and the next tick goes on
 SETTLED_SECONDS = 2.0  # a page that was written to a moment ago may not be whole yet
 
 log = logging.getLogger("digest")
@@ -136,11 +138,13 @@ class Service:
             due = due_now(subscribers.due(connection, now), now)
             waiting = outbox.next_try(connection)
             abandoned = gone(connection, now)
+            if EVERYTHING in pauses.in_force(connection, now):
+                waiting = None
         if not due and not abandoned and (waiting is None or waiting > now):
             return
         if not due and self._quiet_until and now < self._quiet_until:
             return
-        ran = run(self.press, due, clock.now, stop=self.stopping)
+        ran = run(self.press, due, clock.now, stop=self.stopping, patience=PATIENCE)
         for alert in ran.delivered.alerts:
             log.error("%s", alert)
         for letter, outcome in ran.delivered.troubles:
@@ -156,8 +160,12 @@ class Service:
                 ran.delivered.counts[LetterState.SENT],
             ),
         )
-        self._failures = self._failures + 1 if ran.delivered.stopped else 0
-        if ran.delivered.stopped:
+        stopped = ran.delivered.stopped
+        if isinstance(stopped, DeliveryPaused):  # it goes on with the tick after `digest resume`
+            log.error("%s", stopped)
+            return
+        self._failures = self._failures + 1 if stopped else 0
+        if stopped:
             # A relay that is down is not asked every minute.
             wait = min(timedelta(minutes=2 ** min(self._failures - 1, 4)), LONGEST_WAIT)
             self._quiet_until = now + wait

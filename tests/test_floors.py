@@ -17,7 +17,7 @@ FLOORS: dict[str, int] = {
     # adapters
     **dict.fromkeys(("store", "delivery", "migrations", "semantic", "signing", "threads", "dns"), 2),
     # the day
-    **dict.fromkeys(("ingest", "roster", "pool", "edition", "assembly", "recovery", "courier", "run"), 3),
+    **dict.fromkeys(("ingest", "roster", "pool", "edition", "assembly", "recovery", "ledger", "courier", "run"), 3),
     **dict.fromkeys(("bounces", "suppressions", "verdicts", "libraries", "suggestions", "evaluation", "doctor"), 3),
     # doors
     **dict.fromkeys(("cli", "service"), 4),
@@ -98,7 +98,7 @@ def faults(own: str, source: str) -> list[str]:
             "pool",
             "verdicts",
             "libraries",
-            "courier",
+            "ledger",
             "recovery",
             "bounces",
         ):

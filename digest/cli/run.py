@@ -159,6 +159,9 @@ def _tell(ran: Ran, done: list[Letter]) -> None:
         if letter.id not in told or outcome.state is not LetterState.FAILED:
             note(f"{letter.subscriber.handle}, {letter.slot}: {outcome.state.value}: {outcome.reply}")
     say(summary(ran))
+    left = ran.delivered
+    if left.waiting and left.next_try_at and not left.stopped:
+        note(f"{count(left.waiting, 'letter')} left for a later run; the next try is due {local(left.next_try_at)}")
     for alert in ran.delivered.alerts:
         note(alert)
     if ran.delivered.counts[LetterState.UNCERTAIN]:
@@ -181,6 +184,8 @@ def _plain(ran: Ran, done: list[Letter]) -> dict[str, Any]:
         "delivered": {state.value: number for state, number in ran.delivered.counts.items()},
         "expired": ran.delivered.expired,
         "suppressed": ran.delivered.suppressed,
+        "waiting": ran.delivered.waiting,
+        "next_try_at": ran.delivered.next_try_at,
         "alerts": ran.delivered.alerts,
         "stopped": str(ran.delivered.stopped) if ran.delivered.stopped else None,
         "letters": [_letter(letter) for letter in done],

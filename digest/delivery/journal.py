@@ -17,7 +17,7 @@ import fcntl
 import json
 import mmap
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -58,19 +58,29 @@ class Journal:
             _remove(self.path)
             raise
 
-    def leaving(self, letter_id: int) -> bool:
-        """The letter is about to leave; False: it must not, as its fate could not be known afterwards."""
-        return self._say(f"> {letter_id}\n") and self._byte[0] == GO[0]
+    def leaving(self, letter_id: int, attempt: int) -> bool:
+        """The letter is about to leave; False: it must not, as its fate could not be known afterwards.
 
-    def heard(self, letter_id: int, outcome: Outcome) -> None:
+        `attempt` counts its claims: a run may claim a letter again, and what was said of it before is then old.
+        """
+        return self._say(_left(letter_id, attempt)) and self._byte[0] == GO[0]
+
+    @property
+    def is_struck(self) -> bool:
+        """Whether somebody has taken the letters away."""
+        return self._byte[0] != GO[0]
+
+    def heard(self, letter_id: int, attempt: int, outcome: Outcome) -> None:
         """What became of it."""
-        self._say(_heard(letter_id, outcome))
+        self._say(_heard(letter_id, attempt, outcome))
 
-    def forget(self, left: Iterable[int], unrecorded: dict[int, Outcome]) -> None:
-        """The store knows of everything but these. Starts a new segment where this one has grown large."""
+    def forget(self, left: Mapping[int, int], unrecorded: Mapping[int, Outcome]) -> None:
+        """The store knows of everything but these letters (id → attempt). Starts a new segment where this one has
+        grown large."""
         if self._size < SEGMENT_BYTES:
             return
-        lines = [f"> {one}\n" for one in left] + [_heard(i, one) for i, one in unrecorded.items()]
+        lines = [_left(i, attempt) for i, attempt in left.items()]
+        lines += [_heard(i, left[i], one) for i, one in unrecorded.items() if i in left]
         old, number = self._file, self._number
         try:
             self._file = self._next_segment(lines)
@@ -122,8 +132,8 @@ class Told:
     """What a courier's journal says."""
 
     alive: bool  # its process still runs, asleep or not
-    left: set[int] = field(default_factory=set)  # letters that may have left
-    heard: dict[int, Outcome] = field(default_factory=dict)  # of them those whose fate is known
+    left: dict[int, int] = field(default_factory=dict)  # letters that may have left → at which attempt
+    heard: dict[int, tuple[int, Outcome]] = field(default_factory=dict)  # whose fate is known → attempt, and fate
 
 
 def is_held(path: Path) -> bool | None:
@@ -163,6 +173,15 @@ def remove(path: Path) -> None:
     _remove(path)
 
 
+def sweep(folder: Path, known: Iterable[str]) -> None:
+    """Take away what couriers left behind whose letters were settled long ago: all but the journals `known`."""
+    kept = set(known)
+    for flag in folder.glob(f"{NAME}*.flag"):
+        path = flag.with_suffix("")
+        if str(path) not in kept and is_held(path) is False:
+            _remove(path)
+
+
 def _lines(path: Path) -> list[str]:
     while True:
         segments = sorted(path.parent.glob(f"{path.name}.[0-9]*"), key=lambda one: int(one.suffix[1:]))
@@ -174,22 +193,27 @@ def _lines(path: Path) -> list[str]:
         return [line.decode("utf-8", "replace") for text in texts for line in text.split(b"\n")[:-1]]
 
 
-def _heard(letter_id: int, outcome: Outcome) -> str:
+def _left(letter_id: int, attempt: int) -> str:
+    return f"> {letter_id} {attempt}\n"
+
+
+def _heard(letter_id: int, attempt: int, outcome: Outcome) -> str:
     wait = outcome.wait.total_seconds() if outcome.wait else None
-    said: list[Any] = [letter_id, outcome.state.value, outcome.reply, outcome.where, outcome.kind, wait]
+    said: list[Any] = [letter_id, attempt, outcome.state.value, outcome.reply, outcome.where, outcome.kind, wait]
     return f"< {json.dumps(said)}\n"
 
 
 def _take(told: Told, line: str) -> None:
-    with suppress(ValueError, TypeError, OverflowError):  # a disk that went down may leave anything
+    with suppress(ValueError, TypeError, KeyError, OverflowError):  # a disk that went down may leave anything
         if line.startswith("> "):
-            told.left.add(int(line[2:]))
-            told.heard.pop(int(line[2:]), None)  # what was said of an earlier try
+            letter_id, attempt = map(int, line[2:].split())
+            told.left[letter_id] = attempt
+            told.heard.pop(letter_id, None)  # what was said of an earlier try
         elif line.startswith("< "):
-            letter_id, state, reply, where, kind, wait = json.loads(line[2:])
+            letter_id, attempt, state, reply, where, kind, wait = json.loads(line[2:])
             waits = None if wait is None else timedelta(seconds=wait)
             outcome = Outcome(LetterState(state), reply, where, kind, waits)  # type: ignore[arg-type]
-            told.heard[int(letter_id)] = outcome
+            told.heard[int(letter_id)] = int(attempt), outcome
 
 
 def _remove(path: Path) -> None:

@@ -100,7 +100,9 @@ def check(connection: sa.Connection, *, repair: bool = False) -> list[Finding]:
         mended = len(ids) if repair and rule.mend else 0
         for some in batched(ids if mended else (), 500):
             if rule.letters:
-                connection.execute(sa.update(letter).where(letter.c.id.in_(some)).values(**rule.letters))
+                connection.execute(
+                    sa.update(letter).where(letter.c.id.in_(some), rule.broken).values(**rule.letters)
+                )
             if rule.picks:
                 connection.execute(sa.update(pick).where(pick.c.letter_id.in_(some)).values(**rule.picks))
         findings.append(Finding(rule, len(ids), tuple(ids[:EXAMPLES]), mended))

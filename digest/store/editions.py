@@ -41,9 +41,10 @@ def begin_run(connection: sa.Connection, now: datetime) -> int:
     return int(connection.execute(statement).scalar_one())
 
 
-def has_run(connection: sa.Connection, run_id: int, started_at: datetime) -> bool:
-    found = connection.execute(sa.select(run.c.started_at).where(run.c.id == run_id)).scalar()
-    return found == started_at
+def has_run(connection: sa.Connection, run_id: int, started_at: datetime, ended: bool) -> bool:
+    """Whether the store knows of this run, and of its end where it has `ended`."""
+    found = connection.execute(sa.select(run.c.started_at, run.c.ended_at).where(run.c.id == run_id)).first()
+    return found is not None and found.started_at == started_at and (found.ended_at is not None or not ended)
 
 
 def end_run(connection: sa.Connection, run_id: int, now: datetime, outcome: str, counts: dict[str, Any]) -> None:

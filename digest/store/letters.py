@@ -15,8 +15,9 @@ from digest.store import papers, subscribers
 from digest.store.sql import batched, insert_new
 from digest.store.tables import letter, pick
 
-# To the letter what the partial index says (`tables.REMEMBERED`), or it stays unused.
+# To the letter what the partial indexes say (`tables.REMEMBERED`, `tables.SETTLED`), or these stay unused.
 _REMEMBERED = sa.text("NOT pick.void")
+_SETTLED = sa.text("letter.state NOT IN ('ready', 'deferred', 'sending')")
 
 
 def write(connection: sa.Connection, edition_id: int, letters: Sequence[Letter]) -> int:
@@ -137,7 +138,10 @@ def of_subscriber(connection: sa.Connection, subscriber_id: int, limit: int = 30
 
 
 def in_state(connection: sa.Connection, state: LetterState, limit: int = 1000) -> list[Letter]:
-    return _load(connection, letter.c.state == state.value, order=letter.c.id.asc(), limit=limit)
+    where = letter.c.state == state.value
+    if state not in (LetterState.READY, LetterState.DEFERRED, LetterState.SENDING):
+        where = sa.and_(where, _SETTLED)
+    return _load(connection, where, order=letter.c.id.asc(), limit=limit)
 
 
 def ids_in_state(connection: sa.Connection, state: LetterState) -> list[int]:
@@ -150,6 +154,23 @@ def by_ids(connection: sa.Connection, ids: Sequence[int], known: dict[int, Paper
     for some in batched(sorted(ids), 500):
         out += _load(connection, letter.c.id.in_(some), order=letter.c.id.asc(), limit=len(some), known=known)
     return out
+
+
+def readable(
+    connection: sa.Connection, ids: Sequence[int], known: dict[int, Paper] | None = None
+) -> tuple[list[Letter], dict[int, Exception]]:
+    """`by_ids`, and of letters that cannot be read why; they stop no other."""
+    try:
+        return by_ids(connection, ids, known), {}
+    except (KeyError, ValueError, TypeError):
+        found: list[Letter] = []
+        faults: dict[int, Exception] = {}
+        for one in ids:
+            try:
+                found += by_ids(connection, [one], known)
+            except (KeyError, ValueError, TypeError) as error:
+                faults[one] = error
+        return found, faults
 
 
 def _load(

@@ -216,12 +216,14 @@ def give_back(
     return held
 
 
-def held_by(connection: sa.Connection, lease: str) -> dict[int, str]:
-    """id → Message-ID of the letters that this lease holds."""
+def held_by(connection: sa.Connection, lease: str) -> dict[int, tuple[str, int]]:
+    """id → (Message-ID, how often it was claimed) of the letters that this lease holds."""
     rows = connection.execute(
-        sa.select(letter.c.id, letter.c.message_id).where(_SENDING, letter.c.lease == lease).order_by(letter.c.id)
+        sa.select(letter.c.id, letter.c.message_id, letter.c.attempts)
+        .where(_SENDING, letter.c.lease == lease)
+        .order_by(letter.c.id)
     )
-    return {r.id: r.message_id for r in rows}
+    return {r.id: (r.message_id, r.attempts) for r in rows}
 
 
 # ---- what ends without a courier
@@ -324,6 +326,10 @@ def count_by_state(connection: sa.Connection) -> dict[str, int]:
         sa.select(letter.c.state, sa.func.count()).group_by(letter.c.state).order_by(letter.c.state)
     )
     return {row[0]: row[1] for row in rows}
+
+
+def count_waiting(connection: sa.Connection) -> int:
+    return connection.execute(sa.select(sa.func.count()).select_from(letter).where(_WAITING)).scalar_one()
 
 
 def next_try(connection: sa.Connection) -> datetime | None:

@@ -14,6 +14,7 @@ from digest.store.tables import pace
 from digest.store.tables import pause as table
 
 EVERYTHING = "*"
+OPERATOR = "operator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +29,11 @@ class Pause:
 
 
 def pause(connection: sa.Connection, one: Pause) -> None:
-    """Stop; a pause that is there for the scope is replaced."""
+    """Stop; a pause that is there for the scope is replaced, but an operator's by an operator's alone."""
     values = {"reason": one.reason, "by": one.by, "at": one.at, "until": one.until}
     statement = dialect_insert(connection, table).values(scope=one.scope, **values)
-    connection.execute(statement.on_conflict_do_update(index_elements=["scope"], set_=values))
+    weaker = sa.true() if one.by == OPERATOR else sa.or_(table.c.by != OPERATOR, sa.not_(_lasts(one.at)))
+    connection.execute(statement.on_conflict_do_update(index_elements=["scope"], set_=values, where=weaker))
 
 
 def resume(connection: sa.Connection, now: datetime, scope: str | None = None) -> int:
@@ -64,6 +66,8 @@ def load_pace(connection: sa.Connection) -> dict[str, Any]:
 
 def save_pace(connection: sa.Connection, state: Mapping[str, Any]) -> None:
     """Replaces all that was saved before."""
-    connection.execute(sa.delete(pace))
-    if state:
-        connection.execute(sa.insert(pace), [{"scope": scope, "state": one} for scope, one in state.items()])
+    connection.execute(sa.delete(pace).where(pace.c.scope.not_in(list(state))))
+    for scope in sorted(state):  # in one order everywhere, so that two who save at once wait in turn
+        statement = dialect_insert(connection, pace).values(scope=scope, state=state[scope])
+        changed = {"state": statement.excluded.state}
+        connection.execute(statement.on_conflict_do_update(index_elements=["scope"], set_=changed))

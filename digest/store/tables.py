@@ -50,6 +50,7 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 WAITING = sa.text("state IN ('ready', 'deferred')")
 REMEMBERED = sa.text("NOT void")
 SENDING = sa.text("state = 'sending'")
+SETTLED = sa.text("state NOT IN ('ready', 'deferred', 'sending')")
 
 metadata = sa.MetaData(
     naming_convention={
@@ -149,7 +150,9 @@ letter = Table(
     Column("in_doubt", sa.Boolean, nullable=False, server_default=sa.false()),
     Column("lease", Words),  # the token of the courier that holds it
     UniqueConstraint("subscriber_id", "slot"),
-    Index("ix_letter_queue", "state", "next_try_at"),
+    # An index of all states would tempt the planners to look through all that wait, for a claim, and through what
+    # PostgreSQL has not yet swept up, for a record.
+    Index("ix_letter_state", "state", "id", sqlite_where=SETTLED, postgresql_where=SETTLED),
     # Few letters wait, whatever the years have left behind.
     Index("ix_letter_waiting_due", "next_try_at", "id", sqlite_where=WAITING, postgresql_where=WAITING),
     Index("ix_letter_waiting_expiry", "expires_at", sqlite_where=WAITING, postgresql_where=WAITING),

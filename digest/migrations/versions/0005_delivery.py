@@ -52,12 +52,17 @@ def upgrade() -> None:
     op.drop_column("letter", "lease_until")
     sending = sa.text("state = 'sending'")
     op.create_index("ix_letter_lease", "letter", ["lease"], sqlite_where=sending, postgresql_where=sending)
+    settled = sa.text("state NOT IN ('ready', 'deferred', 'sending')")
+    op.drop_index("ix_letter_queue", "letter")
+    op.create_index("ix_letter_state", "letter", ["state", "id"], sqlite_where=settled, postgresql_where=settled)
     # Whoever was left in doubt before the flag was set at once.
     op.execute(sa.text("UPDATE letter SET in_doubt = :yes WHERE state = 'uncertain'").bindparams(yes=True))
 
 
 def downgrade() -> None:
     op.drop_index("ix_letter_lease", "letter")
+    op.drop_index("ix_letter_state", "letter")
+    op.create_index("ix_letter_queue", "letter", ["state", "next_try_at"])
     op.add_column("letter", sa.Column("lease_until", sa.DateTime(timezone=True)))
     for table in ("pace", "pause", "history", "courier"):
         op.drop_table(table)

@@ -38,6 +38,10 @@ bench-relevance: venv ## ranking quality for the readers in the folder READERS, 
 bench-ranking: venv ## what a reader costs, beside a classifier for each
 	$(BIN)/python -m benchmarks.ranking --readers $(or $(READERS),$(error name the readers' folder: READERS=…))
 
+.PHONY: chaos
+chaos: venv ## kill couriers at every point and count what is lost or doubled: SEEDS=200 RECIPIENTS=500
+	$(BIN)/python -m tests.chaos --seeds $(or $(SEEDS),200) --recipients $(or $(RECIPIENTS),500)
+
 ablation: venv ## what each part of the ranking is worth
 	$(BIN)/python -m benchmarks.ablation --readers $(or $(READERS),$(error name the readers' folder: READERS=…))
 

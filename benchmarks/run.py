@@ -59,7 +59,7 @@ def _round(
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         if url.startswith("postgresql"):
-            url = _fresh_database(url)
+            url = fresh_database(url)
         settings = _settings(home, url.format(home=home), transport, port)
         store = open_store(settings.store_url)
         day = take_pages(store, wanted.pages)
@@ -90,7 +90,7 @@ def _settings(home: Path, url: str, transport: str, port: int) -> Config:
     return config.parse(text.encode(), home)
 
 
-def _fresh_database(url: str) -> str:
+def fresh_database(url: str) -> str:
     import psycopg
 
     name = f"bench_{time.monotonic_ns()}"

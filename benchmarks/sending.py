@@ -182,7 +182,7 @@ def main() -> None:
     me = (sys.executable, "-m", "benchmarks.sending", "--serve", "PORT")
     servers = [("a server 10 ms away", (*me, "0"), (*me, "1"), 64)]
     if SINK:
-        sink = (SINK, "-4", "127.0.0.1:PORT", "256")
+        sink = (SINK, *(["-u", "nobody"] if os.getuid() == 0 else []), "127.0.0.1:PORT", "256")
         servers.insert(0, ("smtp-sink", (SINK, "-p", *sink[1:]), sink, 8))
     else:
         print("no smtp-sink here (Debian: postfix), so only the other server")

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import jinja2
 
 from digest import config as configuration
+from digest.bounces import returns_of
 from digest.config import FILE_NAME, Config
 from digest.delivery.maildir import Maildir
 from digest.delivery.smtp import Smtp
@@ -56,7 +57,7 @@ def composer_of(config: Config, *, sign: bool = True) -> Composer:
     """What writes the letters of this configuration, and signs them where it names keys. Raises `FileInvalid` for
     templates, keys or a secret that are not there, `NotMailable` for an address of our own that is none."""
     signers = signers_of(config) if sign else []
-    return Composer(config.letter, templates_of(config), links_of(config), signers)
+    return Composer(config.letter, templates_of(config), links_of(config), signers, returns_of(config))
 
 
 def tried_composer_of(config: Config) -> Composer:
@@ -94,7 +95,7 @@ def compose(letter: Letter, config: Config, composer: Composer) -> Parcel:
     """A letter, ready to go. Raises `NotMailable` for this letter alone, `TemplateInvalid` for any."""
     with _faults_of_templates(config):
         return Parcel(
-            sender=config.letter.from_address,
+            sender=composer.returns.sender(letter) if composer.returns else config.letter.from_address,
             recipient=letter.subscriber.address,
             message_id=letter.message_id,
             message=composer.mail(letter),

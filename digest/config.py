@@ -239,6 +239,53 @@ class WebConfig(Section):
     secret_file: str = "secret"  # noqa: S105 - a file's name; signs the links
 
 
+class ImapConfig(Section):
+    """A mailbox that bounces go to; it is read with `digest bounces --imap`."""
+
+    host: OneLine = ""  # "": there is none
+    port: int = Field(993, ge=1, le=65535)
+    tls: Literal["implicit", "starttls", "none"] = "implicit"
+    user: OneLine = ""
+    password_env: OneLine = ""  # the name of an environment variable
+    password_file: str = ""
+    ca_file: str = ""  # "" trusts the system's authorities
+    folder: Annotated[OneLine, Field(min_length=1)] = "INBOX"
+
+    @model_validator(mode="after")
+    def _login(self) -> Self:
+        if self.password_env and self.password_file:
+            raise ValueError("both `password_env` and `password_file` are set — keep one")
+        if self.host and not (self.user and (self.password_env or self.password_file)):
+            raise ValueError("`host` is set without a login — add `user` and `password_env` or `password_file`")
+        if self.host and self.tls == "none" and self.host not in ("localhost", "127.0.0.1", "::1"):
+            raise ValueError(
+                'a login without TLS would send the password in the clear — set tls = "implicit" or "starttls"'
+            )
+        return self
+
+
+# With "+u", a token of at most 42 octets and nothing cut, it stays within the 64 that a local part may have.
+LONGEST_RETURN = 20
+
+
+def _return_address(address: str) -> str:
+    address = address and check_address(address)
+    local = address.rpartition("@")[0]
+    if len(local) > LONGEST_RETURN:
+        raise ValueError(
+            f"{local!r} is too long to add a token to — take at most {LONGEST_RETURN} characters before the @"
+        )
+    return address
+
+
+class BouncesConfig(Section):
+    """Where what comes back goes: mails that could not be delivered, complaints, and “unsubscribe” mails."""
+
+    # "" is off; else each letter's envelope sender is a signed address of its own, <local>+<token>@<domain>
+    address: Annotated[str, AfterValidator(_return_address)] = ""
+    imap: ImapConfig = ImapConfig()
+
+
 class DkimKey(Section):
     selector: Annotated[str, AfterValidator(check_selector)]
     file: Annotated[OneLine, Field(min_length=1)]  # the private key, PEM
@@ -271,6 +318,7 @@ class Config(Section):
     edition: EditionConfig = EditionConfig()
     ranking: RankingConfig = RankingConfig()
     delivery: DeliveryConfig = DeliveryConfig()
+    bounces: BouncesConfig = BouncesConfig()
     dkim: DkimConfig = DkimConfig()
     serve: ServeConfig = ServeConfig()
     web: WebConfig = WebConfig()
@@ -330,14 +378,15 @@ def load(home: Path) -> Config:
     return parse(data, home, str(path))
 
 
-def password(smtp: SmtpConfig, home: Path) -> str:
-    """The SMTP password from the place the configuration names. It is never kept in the configuration."""
-    where, key = (smtp.password_env, "delivery.smtp.password_env")
-    path = home / Path(smtp.password_file).expanduser()
+def password(login: SmtpConfig | ImapConfig, home: Path) -> str:
+    """The password from the place the configuration names. It is never kept in the configuration."""
+    section = "delivery.smtp" if isinstance(login, SmtpConfig) else "bounces.imap"
+    where, key = (login.password_env, f"{section}.password_env")
+    path = home / Path(login.password_file).expanduser()
     try:
-        if smtp.password_env:
-            return os.environ[smtp.password_env]
-        key = "delivery.smtp.password_file"
+        if login.password_env:
+            return os.environ[login.password_env]
+        key = f"{section}.password_file"
         return path.read_text("utf-8").rstrip("\r\n")
     except KeyError:
         what, remedy = f"the environment variable {where!r} is not set", "set it before starting digest"

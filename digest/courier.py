@@ -8,6 +8,7 @@ under way (see `recovery`), and what is in doubt is never sent unasked.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import math
 import time
@@ -23,6 +24,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from digest.assembly import compose, composer_of, transport_of
+from digest.bounces import SAID, note_reply
 from digest.config import Config
 from digest.delivery import journal
 from digest.delivery.breakers import Breakers
@@ -44,14 +46,16 @@ from digest.errors import (
 )
 from digest.letters.compose import Composer
 from digest.letters.subject import count
-from digest.model import Letter, LetterState, Outcome
+from digest.model import Letter, LetterState, Outcome, Paper
 from digest.recovery import settle_abandoned
 from digest.store import couriers, letters, outbox, pauses
 from digest.store.couriers import Courier
 from digest.store.opening import Store
 from digest.store.pauses import EVERYTHING, Pause
+from digest.store.sql import batched
 
 BATCH = 512  # letters that a courier holds at once; all but those under way wait again when it dies
+SLICE = 128  # letters that are read at once, between which conversations go on
 GROUP = 256  # outcomes that are recorded together
 TICK = 0.1  # seconds in which an outcome is recorded, and a word from outside is heard, at the latest
 LOOK = 1.0  # seconds between two looks at what operators want
@@ -63,6 +67,7 @@ PARKED = BATCH // 4  # letters in memory that wait for others to the same provid
 PAUSED_FOR = timedelta(minutes=5)  # until a letter to a paused provider is looked at again
 RETURNS = 3  # so often the transport may give a letter back; then it waits for the next run
 RECORD_TRIES = 6  # the store waits by itself each time; what was sent must be written down
+PAPERS = 20_000  # that are kept from batch to batch
 TOLD = 1000  # troubles that are told one by one
 
 log = logging.getLogger(__name__)
@@ -117,10 +122,14 @@ def deliver(
         done.stopped = _as_error(paused[EVERYTHING])
         return done
     round_ = _Round(store, config, now, place, composer_of(config), only, stop, progress, done)
+    # What is there by now stays; the collector need not look through all of it again and again.
+    gc.freeze()
     try:
         asyncio.run(round_.go())
     except (RelayUnusable, TemplateInvalid, DeliveryPaused, DeliveryCancelled, JournalUnusable, LeaseLost) as error:
         done.stopped = error
+    finally:
+        gc.unfreeze()
     return done
 
 
@@ -154,6 +163,7 @@ class _Work:
     pauses: Sequence[Pause]
     pace: Mapping[str, object] | None
     claim: int
+    addresses: Mapping[int, str]  # of letters whose outcomes say something of the address
 
 
 class _Round:
@@ -184,15 +194,18 @@ class _Round:
         self._left: set[int] = set()  # of them those that may have been delivered
         self._returned: Counter[int] = Counter()
         self._outcomes: dict[int, Outcome] = {}  # not yet recorded
+        self._addresses: dict[int, str] = {}  # of them, where the outcome says something of the address
         self._backs: list[tuple[int, str, datetime | None]] = []
         self._again: set[int] = set()  # put off or given back, so that they wait again
         self._tripped: list[Pause] = []
 
+        self._papers: dict[int, Paper] = {}  # of earlier batches
         self._cap = BATCH
         self._exhausted = False  # nothing more is there to be claimed
         self._ended = False  # nothing more is handed out
         self._fault: DigestError | None = None
         self._signed_on = False
+        self._pace_saved = time.monotonic()
         self._wake = asyncio.Event()  # for the transport: there may be something to take
         self._kick = asyncio.Event()  # for `_feed`: there is something to do
 
@@ -361,6 +374,8 @@ class _Round:
 
     def _know(self, letter: Letter, outcome: Outcome) -> None:
         self._outcomes[letter.id] = outcome
+        if outcome.kind in SAID:
+            self._addresses[letter.id] = letter.subscriber.address
         _count(self.result, letter, outcome)
         if len(self._outcomes) >= GROUP:
             self._kick.set()
@@ -388,12 +403,13 @@ class _Round:
                 if fault := self._asked(*await self._in_thread(self._look)):
                     self._end(fault)
                 last_look = time.monotonic()
-            claimed = await self._turn()
-            self._queue.extend(claimed)
-            if claimed and self._providers and (not looking or looking.done()):
-                domains = {_domain(one) for one in claimed}
-                looking = asyncio.create_task(self._providers.find(domains))
-            self._wake.set()
+            for ids in batched(await self._turn(), SLICE):
+                claimed = self._load(ids)
+                self._queue.extend(claimed)
+                self._wake.set()
+                if self._providers and (not looking or looking.done()):
+                    looking = asyncio.create_task(self._providers.find({_domain(one) for one in claimed}))
+                await asyncio.sleep(0)
             idle = not (self._queue or self._held or self._taken or self._outcomes or self._backs)
             if idle and self._exhausted:
                 return
@@ -408,17 +424,17 @@ class _Round:
         pace = None
         if self._pace.changed and time.monotonic() - self._pace_saved > LOOK:
             pace, self._pace_saved = self._pace.saved(self.now()), time.monotonic()
-        work = _Work(self._outcomes, self._backs, self._tripped, pace, claim)
+        work = _Work(self._outcomes, self._backs, self._tripped, pace, claim, self._addresses)
         self._again.update(i for i, one in work.outcomes.items() if one.state is LetterState.DEFERRED)
         self._again.update(i for i, _, _ in work.backs)
-        self._outcomes, self._backs, self._tripped = {}, [], []
+        self._outcomes, self._backs, self._tripped, self._addresses = {}, [], [], {}
         return work
 
     async def _in_thread(self, act: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, act, *arguments)
 
-    async def _turn(self) -> list[Letter]:
-        """Tell the store what is known, and claim more: the letters claimed."""
+    async def _turn(self) -> list[int]:
+        """Tell the store what is known, and claim more: the ids of the letters claimed."""
         work = self._work()
         if not (work.outcomes or work.backs or work.pauses or work.claim):
             return []
@@ -427,6 +443,7 @@ class _Round:
         except BaseException:
             # It may be recorded or not. Doing it again changes nothing that was.
             self._outcomes = {**work.outcomes, **self._outcomes}
+            self._addresses = {**work.addresses, **self._addresses}
             self._backs, self._tripped = [*work.backs, *self._backs], [*work.pauses, *self._tripped]
             raise
         if work.outcomes:
@@ -434,11 +451,14 @@ class _Round:
             if self._journal:
                 self._journal.forget(self._left, self._outcomes)
         self._exhausted = self._exhausted or len(ids) < work.claim
-        return await self._in_thread(self._load, ids) if ids else []
+        return ids
 
     def _load(self, ids: Sequence[int]) -> list[Letter]:
+        # Not in the thread: it is all work and no waiting, and would only fight the conversations for the core.
+        if len(self._papers) > PAPERS:
+            self._papers.clear()
         with self.store.read() as connection:
-            found = {one.id: one for one in letters.by_ids(connection, ids)}
+            found = {one.id: one for one in letters.by_ids(connection, ids, self._papers)}
         return [found[i] for i in ids if i in found]
 
     def _tell(self, work: _Work, last: bool = False) -> list[int]:
@@ -459,6 +479,8 @@ class _Round:
         if recorded < len(work.outcomes):
             lost = len(work.outcomes) - recorded
             log.warning("%s had been taken over by another courier, or recorded before", count(lost, "letter"))
+        for letter_id, address in work.addresses.items():
+            note_reply(connection, letter_id, address, work.outcomes[letter_id], now)
         backs: dict[tuple[str, datetime | None], list[int]] = {}
         for letter_id, why, until in work.backs:
             backs.setdefault((why, until), []).append(letter_id)
@@ -498,7 +520,6 @@ class _Round:
         self._signed_on = True
         self._lease_ends = time.clock_gettime(_BOOTTIME) + LEASE.total_seconds()
         self._pace = Pace(config, saved, time.monotonic(), at, self.transport.in_flight)
-        self._pace_saved = time.monotonic()
         self._breakers = Breakers(in_flight=self.transport.in_flight)
         self._providers = Providers(config.group_by) if smtp else None
 

@@ -70,15 +70,19 @@ class Press:
         progress: Callable[[int], None] = lambda _: None,
         *,
         reopen: bool = False,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> Written:
         """Choose and store the letters of these subscribers' slots; a slot that has its letter keeps it.
 
-        With `reopen` an empty letter is chosen again, and written anew where that comes to something else.
+        With `reopen` an empty letter is chosen again, and written anew where that comes to something else. Once
+        `stopped` says so no further shard is begun; whoever has no letter yet is still owed it.
         """
         written = Written()
         for slot, readers in by_slot(due).items():
             edition = self.open(slot)
             for shard in batched(readers, SHARD):
+                if stopped():
+                    return written
                 written.add(self._write_shard(edition, shard, now, reopen))
                 progress(len(shard))
         return written

@@ -105,6 +105,10 @@ class PageDayUnclear(PageError):
     """{path}: {detail}. Say the day with --day YYYY-MM-DD{or_year}."""
 
 
+class NotSuppressed(DigestError):
+    """{address}: it is not on the suppression list.{nearest} `digest suppressions` shows the list."""
+
+
 # ---- libraries of references
 
 
@@ -181,6 +185,10 @@ class JournalUnusable(DeliveryError):
 class LeaseLost(DeliveryError):
     """Another run has taken over the letters of this one, as it had not been heard of for too long. What was under
     way is held as uncertain; the rest goes on there."""
+
+
+class MailboxUnusable(DeliveryError):
+    """{where}: {detail}. {remedy}. What was not stored stays unread in the mailbox."""
 
 
 class NotMailable(DeliveryError):

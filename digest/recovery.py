@@ -9,6 +9,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from digest.bounces import note_reply
 from digest.delivery import journal
 from digest.delivery.transport import Transport
 from digest.model import Letter, LetterState, Outcome
@@ -42,6 +43,8 @@ async def settle_abandoned(
                     told = journal.strike(path)
             outcomes = await _settle(connection, transport, one, told, now())
             found = {letter.id: letter for letter in letters.by_ids(connection, list(outcomes))}
+            for letter_id, outcome in outcomes.items():
+                note_reply(connection, letter_id, found[letter_id].subscriber.address, outcome, now())
         if told and not told.alive:
             journal.remove(path)
         settled += [(found[letter_id], outcome) for letter_id, outcome in outcomes.items()]

@@ -2,7 +2,8 @@
 
 `read` looks at the files, `plan` says what they would change, `apply` does it. A file that is wrong changes
 nothing: its subscriber stays as it is. A file that is gone pauses its subscriber; nothing is ever deleted, memory
-least of all. Who asked us to stop, or whose address refuses mail, does not come back because a file says so.
+least of all. Who asked us to stop, or whose address refuses mail, does not come back because a file says so; who
+bounced does with another address, if that is not on the suppression list.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from digest.errors import FileInvalid, Problem
 from digest.library import profile_file
 from digest.model import Profile, Subscriber, SubscriberState
 from digest.store import subscribers as stored_subscribers
+from digest.store import suppressions
 from digest.store.opening import Store
+from digest.store.suppressions import Suppression
 from digest.text import clean
 
 FILE_REMOVED = "profile file removed"  # the only pause that a file can end
@@ -219,9 +222,19 @@ def _shown(path: Path | str) -> str:
 # ---- files against the store
 
 
-def plan(reading: Reading, stored: Sequence[Subscriber]) -> Plan:
-    """What the files change. Subscribers are recognised by address first, then by handle. Writes nothing."""
-    matched, untouched, problems = _match(reading, stored)
+def held(connection: sa.Connection, reading: Reading) -> dict[str, Suppression]:
+    """Case-folded address → why it must not be written to, for those that the files name."""
+    return suppressions.held(connection, [one.address for one in reading.subscribers])
+
+
+def plan(
+    reading: Reading, stored: Sequence[Subscriber], held: Mapping[str, Suppression] = MappingProxyType({})
+) -> Plan:
+    """What the files change. Subscribers are recognised by address first, then by handle. Writes nothing.
+
+    A file that would bring an address back that is `held`, on the suppression list, waits.
+    """
+    matched, untouched, problems = _match(reading, stored, held)
     changes: list[Change] = []
     unchanged = 0
     for one, before in matched:
@@ -255,7 +268,8 @@ def apply(store: Store, reading: Reading, now: datetime) -> Plan:
     The plan is made inside the transaction: who has left us a moment ago stays gone.
     """
     with store.write() as connection:
-        done = plan(reading, stored_subscribers.everyone(connection, lock=True))
+        stored = stored_subscribers.everyone(connection, lock=True)
+        done = plan(reading, stored, held(connection, reading))
         _write(connection, done.changes, now)
     return done
 
@@ -297,7 +311,7 @@ def merged(stored: Subscriber, file: Subscriber) -> Subscriber:
 
 
 def _match(
-    reading: Reading, stored: Sequence[Subscriber]
+    reading: Reading, stored: Sequence[Subscriber], held: Mapping[str, Suppression]
 ) -> tuple[list[tuple[Subscriber, Subscriber | None]], set[int], list[Problem]]:
     """Each valid file with its subscriber or None; the ids to leave alone; the files that must wait."""
     by_address = {one.address.casefold(): one for one in stored}
@@ -332,6 +346,17 @@ def _match(
             continue
         owner[one.handle] = found
         known.add(found.id)
+    for one in files:
+        found, listed = owner.get(one.handle), held.get(one.address.casefold())
+        if listed is None or one.handle in waiting:
+            continue
+        back = found and found.state is SubscriberState.PAUSED and found.state_reason == FILE_REMOVED
+        if found and found.address.casefold() == one.address.casefold() and not back:
+            continue  # it stays what the list made of it
+        what = f"{one.address} is on the suppression list since {listed.at:%Y-%m-%d} ({clean(listed.in_words)})"
+        wait(one, "address", what, f"`digest suppressions remove {one.address}` lets it back")
+        if found:
+            untouched.add(found.id)
     # A file that would take the handle of a subscriber who must stay as they are waits, and then its own
     # subscriber stays as they are, too.
     settled = False
@@ -360,6 +385,9 @@ def _change(before: Subscriber, file: Subscriber) -> Change | None:
     if before.state is SubscriberState.PAUSED and before.state_reason == FILE_REMOVED:
         after = replace(after, state=SubscriberState.ACTIVE, state_reason="")
         return Change("resumed", after.handle, after, before, fields, "the profile file is back")
+    if before.state is SubscriberState.BOUNCED and before.address.casefold() != after.address.casefold():
+        after = replace(after, state=SubscriberState.ACTIVE, state_reason="")
+        return Change("resumed", after.handle, after, before, fields, "mail to the old address came back")
     if not fields:
         return None
     return Change(kind, after.handle, after, before, fields, _stays(before))
@@ -372,7 +400,8 @@ def _stays(one: Subscriber) -> str:
         SubscriberState.PENDING: "stays pending: the reader has not confirmed yet",
         SubscriberState.PAUSED: f"stays paused{why}",
         SubscriberState.UNSUBSCRIBED: "stays unsubscribed: only the reader can undo it",
-        SubscriberState.BOUNCED: f"stays bounced{why}: a file does not undo it",
+        SubscriberState.BOUNCED: f"stays bounced{why}: a file does not undo it, but "
+        f"`digest suppressions remove {one.address}` does",
     }[one.state]
 
 

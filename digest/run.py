@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from digest.courier import Delivered, Stop, deliver
 from digest.delivery.transport import Transport
 from digest.edition import Due, Press, Written
-from digest.store import editions
+from digest.store import editions, pauses
+from digest.store.pauses import EVERYTHING, Pause
 
 Progress = Callable[[int], None]
 
@@ -18,6 +22,15 @@ Progress = Callable[[int], None]
 class Ran:
     written: Written
     delivered: Delivered
+
+
+SEEN = ".last-run"  # beside the configuration, so that a store that was put back is known for one
+RESTORED = (
+    "the store does not know of the run of {at:%Y-%m-%d %H:%M} UTC, so an older copy was put back. What waits in"
+    " it, and what is written now, may have been sent since. See `digest outbox`; `digest cancel` takes it back"
+)
+
+log = logging.getLogger(__name__)
 
 
 def run(
@@ -38,12 +51,20 @@ def run(
     """
     store = press.store
     with store.write() as connection:
-        run_id = editions.begin_run(connection, now())
+        last = _last_seen(press.config.home, store.url)
+        restored = RESTORED.format(at=last[1]) if last and not editions.has_run(connection, *last) else ""
+        if restored:
+            pauses.pause(connection, Pause(EVERYTHING, restored, "restore", now()))
+        at = now()
+        run_id = editions.begin_run(connection, at)
+    _see(press.config.home, store.url, run_id, at)
     outcome = "stopped by an error"
     written, delivered = Written(), Delivered()
     try:
-        written = press.write(due, now(), writing, reopen=reopen)
+        stopped = stop.is_set if stop else lambda: False
+        written = press.write(due, now(), writing, reopen=reopen, stopped=stopped)
         delivered = deliver(store, press.config, now, only=only, stop=stop, progress=sending, transport=transport)
+        delivered.alerts += [restored] if restored and not delivered.stopped else []
         outcome = f"stopped: {delivered.stopped}" if delivered.stopped else "done"
     finally:
         counts = {"ready": written.ready, "empty": written.empty, "already": written.already}
@@ -52,3 +73,19 @@ def run(
         with store.write() as connection:
             editions.end_run(connection, run_id, now(), outcome, {k: v for k, v in counts.items() if v})
     return Ran(written, delivered)
+
+
+def _last_seen(home: Path, url: str) -> tuple[int, datetime] | None:
+    """The last run that this machine saw begin on the store."""
+    try:
+        seen = json.loads((home / SEEN).read_text("utf-8"))
+        return (int(seen["run"]), datetime.fromisoformat(seen["at"])) if seen["store"] == url else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # none yet, or not to be read: then nothing is known
+
+
+def _see(home: Path, url: str, run_id: int, at: datetime) -> None:
+    try:
+        (home / SEEN).write_text(json.dumps({"store": url, "run": run_id, "at": at.isoformat()}), "utf-8")
+    except OSError as error:
+        log.warning("%s: %s; a copy of the store that is put back will not be known for one", home / SEEN, error)

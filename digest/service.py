@@ -141,6 +141,8 @@ class Service:
         if not due and self._quiet_until and now < self._quiet_until:
             return
         ran = run(self.press, due, clock.now, stop=self.stopping)
+        for alert in ran.delivered.alerts:
+            log.error("%s", alert)
         for letter, outcome in ran.delivered.troubles:
             log.warning(
                 "%s: letter of %s %s: %s", letter.subscriber.handle, letter.slot, outcome.state, outcome.reply

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from hmac import compare_digest
 
@@ -48,5 +49,12 @@ def number_of(token: str) -> int | None:
 
 
 def _signature(secret: bytes, purpose: str, number: int, holder: str) -> str:
-    said = f"{number:x}:{holder}".encode()
-    return blake2b(said, digest_size=_SIGNATURE_BYTES, key=secret, person=purpose[:16].encode()).hexdigest()
+    signed = _keyed(secret, purpose).copy()
+    signed.update(f"{number:x}:{holder}".encode())
+    return signed.hexdigest()
+
+
+@lru_cache(maxsize=64)
+def _keyed(secret: bytes, purpose: str) -> blake2b:
+    """Nothing signed yet. Taking in the key costs as much as signing, and there are few keys and purposes."""
+    return blake2b(digest_size=_SIGNATURE_BYTES, key=secret, person=purpose[:16].encode())

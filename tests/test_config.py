@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from digest import config
-from digest.config import Config, SmtpConfig
+from digest.config import Config, ImapConfig, SmtpConfig
 from digest.errors import ConfigMissing, FileInvalid, Problem
 from digest.tomlfile import dotted_keys
 
@@ -274,6 +274,31 @@ def test_the_password_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch
         FileInvalid, match=r"password_env: the environment variable 'DIGEST_TEST_PASSWORD' is not set"
     ):
         config.password(smtp, HOME)
+
+
+def test_the_password_of_a_mailbox_is_named_by_its_own_key(tmp_path: Path) -> None:
+    imap = ImapConfig(host="imap.example.org", user="a", password_file="secret")
+    with pytest.raises(FileInvalid, match=r"bounces\.imap\.password_file: no such file"):
+        config.password(imap, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('[bounces]\naddress = "bounces"', "bounces.address: 'bounces' is not a mail address"),
+        ('[bounces]\naddress = "returned-letters-of-ours@example.org"', "too long to add a token to"),
+        ('[bounces.imap]\nhost = "imap.example.org"', "`host` is set without a login"),
+        ('[bounces.imap]\nuser = "a"\npassword_env = "A"\npassword_file = "b"', "keep one"),
+        (
+            '[bounces.imap]\nhost = "imap.example.org"\nuser = "a"\npassword_env = "A"\ntls = "none"',
+            "would send the password in the clear",
+        ),
+    ],
+)
+def test_what_is_wrong_with_the_return_address_or_its_mailbox_is_said(text: str, says: str) -> None:
+    with pytest.raises(FileInvalid) as wrong:
+        config.parse(text.encode(), HOME)
+    assert says in str(wrong.value)
 
 
 def test_the_password_comes_from_a_file(tmp_path: Path) -> None:

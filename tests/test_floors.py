@@ -15,10 +15,10 @@ FLOORS: dict[str, int] = {
     # pure
     **dict.fromkeys(("sources", "library", "ranking", "letters"), 1),
     # adapters
-    **dict.fromkeys(("store", "delivery", "migrations", "semantic", "signing"), 2),
+    **dict.fromkeys(("store", "delivery", "migrations", "semantic", "signing", "threads", "dns"), 2),
     # the day
     **dict.fromkeys(("ingest", "roster", "pool", "edition", "assembly", "recovery", "courier", "run"), 3),
-    **dict.fromkeys(("verdicts", "libraries", "suggestions", "evaluation"), 3),
+    **dict.fromkeys(("bounces", "suppressions", "verdicts", "libraries", "suggestions", "evaluation", "doctor"), 3),
     # doors
     **dict.fromkeys(("cli", "service"), 4),
 }
@@ -100,6 +100,7 @@ def faults(own: str, source: str) -> list[str]:
             "libraries",
             "courier",
             "recovery",
+            "bounces",
         ):
             wrong.append(f"{own} imports {name}; the only SQL is in the store")
     return wrong

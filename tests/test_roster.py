@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from digest import clock, roster, tomlfile
 from digest.model import Interest, Profile, Subscriber, SubscriberState
 from digest.roster import FILE_REMOVED, Plan, Reading
-from digest.store import subscribers
+from digest.store import subscribers, suppressions
 from digest.store.opening import Store, open_store
+from digest.store.suppressions import Suppression, hash_of
 
 NOW = datetime(2026, 3, 3, 12, 0, tzinfo=UTC)  # a Tuesday
 LATER = NOW + timedelta(days=2)
@@ -45,7 +46,9 @@ def write(folder: Path, handle: str, address: str | None = None, text: str = "")
 
 def apply(store: Store, folder: Path, now: datetime = NOW) -> Plan:
     done = roster.apply(store, roster.read(folder), now)
-    again = roster.plan(roster.read(folder), everyone(store))
+    with store.read() as connection:
+        held = roster.held(connection, roster.read(folder))
+    again = roster.plan(roster.read(folder), everyone(store), held)
     assert again.changes == (), "applying once must be enough"
     assert [str(one) for one in again.problems] == [str(one) for one in done.problems]
     return done
@@ -438,6 +441,61 @@ def test_a_file_never_brings_back_who_has_left(
     assert kinds(apply(store, folder)) == {"back": "renamed"}
     stored = by_handle(store)["back"]
     assert (stored.state, stored.state_reason, stored.profile.papers) == (state, reason, 3)
+
+
+def suppress(store: Store, address: str) -> None:
+    with store.write() as connection:
+        one = Suppression(hash_of(address), address, "hard", "550 unknown", NOW, "bounce")
+        assert suppressions.add(connection, one)
+
+
+def test_a_file_with_a_suppressed_address_waits_and_says_how_to_let_it_in(store: Store, folder: Path) -> None:
+    suppress(store, "ada@example.org")
+    write(folder, "ada", "Ada@example.org")
+    write(folder, "bob")
+    done = apply(store, folder)
+    assert kinds(done) == {"bob": "new"}
+    (problem,) = done.problems
+    assert str(problem).startswith(f"{folder / 'ada.toml'}: address: Ada@example.org is on the suppression list")
+    assert "since 2026-03-03 (mail to this address came back: 550 unknown)" in problem.what
+    assert "`digest suppressions remove Ada@example.org`" in problem.remedy
+    with store.write() as connection:
+        suppressions.remove(connection, "ada@example.org", NOW)
+    assert kinds(apply(store, folder)) == {"ada": "new"}
+
+
+def test_no_file_changes_a_readers_address_to_a_suppressed_one(store: Store, folder: Path) -> None:
+    write(folder, "ada")
+    apply(store, folder)
+    suppress(store, "other@example.org")
+    write(folder, "ada", "other@example.org", "papers = 3")
+    done = apply(store, folder)
+    assert (done.changes, len(done.problems)) == ((), 1)
+    stays = by_handle(store)["ada"]
+    assert (stays.address, stays.state, stays.profile.papers) == ("ada@example.org", SubscriberState.ACTIVE, 7)
+
+
+def test_a_file_that_is_back_does_not_resume_who_was_suppressed_meanwhile(store: Store, folder: Path) -> None:
+    path = write(folder, "ada")
+    apply(store, folder)
+    path.unlink()
+    apply(store, folder)
+    suppress(store, "ada@example.org")
+    write(folder, "ada", text="papers = 3")
+    assert kinds(apply(store, folder)) == {"ada": "changed"}
+    assert by_handle(store)["ada"].state is SubscriberState.BOUNCED
+
+
+def test_who_bounced_gets_letters_again_at_another_address(store: Store, folder: Path) -> None:
+    write(folder, "ada")
+    apply(store, folder)
+    suppress(store, "ada@example.org")
+    write(folder, "ada", "lovelace@example.org")
+    assert kinds(apply(store, folder)) == {"ada": "resumed"}
+    back = by_handle(store)["ada"]
+    assert (back.state, back.state_reason, back.address) == (SubscriberState.ACTIVE, "", "lovelace@example.org")
+    write(folder, "ada", "ada@example.org")
+    assert apply(store, folder).changes == (), "the old address is still on the list"
 
 
 def test_an_unsubscribed_address_is_not_forgotten_by_changing_the_file(store: Store, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -18,7 +19,9 @@ from digest.cli.common import (
     load_config,
     local,
     narrow,
+    note,
     opened,
+    paused,
     row,
     say,
     say_json,
@@ -27,7 +30,7 @@ from digest.cli.common import (
 )
 from digest.letters.subject import count
 from digest.model import LetterState, Subscriber
-from digest.store import editions, letters, outbox, papers, subscribers
+from digest.store import editions, letters, outbox, papers, pauses, subscribers
 
 
 @app.command(epilog="Example: digest status --subscribers")
@@ -103,15 +106,18 @@ def why(
     ] = 30,
     json: Json = False,
 ) -> None:
-    """What became of each of NAME's letters.
+    """What became of each of NAME's letters, step by step.
 
-    Sent, empty and why, or failed with the server's reply; newest first.
+    When it was chosen, each try with the server's reply as it was given, the next try; newest first.
     """
     config = load_config()
     with opened(config, create=False) as store:
         reader = find_subscriber(store, name)
         with store.read() as connection:
             mine = letters.of_subscriber(connection, reader.id, limit)
+            happened = outbox.histories(connection, [one.id for one in mine])
+            stops = pauses.in_force(connection, clock.now())
+    timelines = [(one, outbox.timeline(one, happened.get(one.id, []))) for one in mine]
     if json:
         say_json(
             [
@@ -127,8 +133,9 @@ def why(
                     "next_try_at": one.next_try_at,
                     "message_id": one.message_id,
                     "file": one.where,
+                    "timeline": [asdict(step) for step in steps],
                 }
-                for one in mine
+                for one, steps in timelines
             ]
         )
         return
@@ -141,17 +148,21 @@ def why(
     if not mine:
         say("no letter yet")
         return
-    made = table("slot", "state", "papers", "when", "what", right=["papers"], wide={"what": 1})
-    for one in mine:
-        when = one.sent_at or (one.next_try_at if one.state is LetterState.DEFERRED else one.created_at)
-        told = local(when, reader.time_zone) + (" next try" if one.state is LetterState.DEFERRED else "")
-        what = one.subject or gist(one)
-        if one.subject and one.note and one.state is not LetterState.EMPTY:
-            what += f" — {one.note}"
-        if one.where and not narrow():
-            what += f" — {here(one.where)}"
-        row(made, one.slot, one.state.value, len(one.picks), told, what)
+    made = table("slot", "state", "when", "what", wide={"what": 1})
+    for one, steps in timelines:
+        first = f"{count(len(one.picks), 'paper')} of {one.candidates}: {one.subject}" if one.picks else gist(one)
+        row(made, one.slot, one.state.value, local(one.created_at, reader.time_zone), first)
+        for step in steps:
+            what = step.state.value + (f": {step.note}" if step.note else "")
+            if step.next_try_at:
+                what += f" — next try {local(step.next_try_at, reader.time_zone)}"
+            if step.state is LetterState.SENT and one.where and not narrow():
+                what += f" — {here(one.where)}"
+            row(made, "", "", local(step.at, reader.time_zone), what)
     show(made)
+    if any(one.state in outbox.WAITING for one in mine):
+        for stop in stops.values():
+            note(paused(stop))
 
 
 def _subscriber(one: Subscriber) -> dict[str, object]:

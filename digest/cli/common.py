@@ -8,6 +8,8 @@ import json
 import os
 import re
 import shlex
+import signal
+import threading
 import time
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +17,7 @@ from contextlib import contextmanager
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -172,7 +175,7 @@ def table(*columns: str, right: Sequence[str] = (), wide: Mapping[str, int] | No
 
 
 def row(made: Table, *cells: object) -> None:
-    made.add_row(*[Text(_harmless(str(cell))) for cell in cells])
+    made.add_row(*[cell if isinstance(cell, Text) else Text(_harmless(str(cell))) for cell in cells])
 
 
 def _harmless(text: str) -> str:
@@ -295,6 +298,24 @@ def progress(*tasks: tuple[str, int]) -> Iterator[list[Callable[[int], None]]]:
             yield [partial(bars.advance, one) for one in ids]
         return
     yield [_PlainProgress(what, total) for what, total in tasks]
+
+
+@contextmanager
+def stopping() -> Iterator[threading.Event]:
+    """Set by SIGTERM, and by the first Ctrl-C: what is under way may end. A second one ends it at once."""
+    asked = threading.Event()
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        note(f"{signal.Signals(number).name}: finishing what is under way")
+        asked.set()
+        signal.signal(number, before[number])
+
+    before = {int(number): signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class _PlainProgress:

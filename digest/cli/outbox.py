@@ -154,7 +154,7 @@ def resume(provider: Provider = None) -> None:
 def cancel(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Take back every letter that waits, and stop the runs that are sending.
+    """Take back every letter that waits; stop what is sending.
 
     They count as suppressed; their papers may come in later letters. What has left cannot be taken back.
     """

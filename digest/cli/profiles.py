@@ -72,10 +72,9 @@ def diff(json: Json = False) -> None:
     reading = roster.read(config.path(config.edition.profiles))
     try:
         with opened(config, create=False) as store, store.read() as connection:
-            stored = subscribers.everyone(connection)
+            plan = roster.plan(reading, subscribers.everyone(connection), roster.held(connection, reading))
     except StoreMissing:
-        stored = []  # nothing is applied yet, so everything is new
-    plan = roster.plan(reading, stored)
+        plan = roster.plan(reading, [])  # nothing is applied yet, so everything is new
     _show(plan, reading, json)
 
 
@@ -90,7 +89,7 @@ def apply(
     reading = roster.read(folder)
     with opened(config) as store:
         with store.read() as connection:
-            plan = roster.plan(reading, subscribers.everyone(connection))
+            plan = roster.plan(reading, subscribers.everyone(connection), roster.held(connection, reading))
         if plan.pauses_everyone and not yes:
             question = f"{here(folder)} holds no profile: this pauses every subscriber. Go on?"
             if not (sys.stdin.isatty() and err.is_terminal and typer.confirm(question, err=True)):

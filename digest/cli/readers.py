@@ -64,10 +64,10 @@ def everyone(config: Config, store: Store, draft: bool) -> Everyone:
     """Every subscriber; with `draft` as applying the profile files would leave them, and what is wrong in these."""
     with store.read() as connection:
         stored = subscribers.everyone(connection)
-    if not draft:
-        return Everyone(tuple(stored), {})
-    reading = roster.read(config.path(config.edition.profiles))
-    plan = roster.plan(reading, stored)
+        if not draft:
+            return Everyone(tuple(stored), {})
+        reading = roster.read(config.path(config.edition.profiles))
+        plan = roster.plan(reading, stored, roster.held(connection, reading))
     after = {one.handle: one for one in stored}
     for change in plan.changes:
         if change.before:

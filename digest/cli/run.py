@@ -26,6 +26,7 @@ from digest.cli.common import (
     say,
     say_json,
     show,
+    stopping,
 )
 from digest.config import Config
 from digest.edition import Due, Press, by_slot, due_by_hand
@@ -76,11 +77,12 @@ def run(
         if dry_run:
             _dry(store, press, due, now, json)
             return
-        with progress(("writing", len(due)), ("sending", len(due))) as [writing, sending]:
+        with progress(("writing", len(due)), ("sending", len(due))) as [writing, sending], stopping() as stop:
             ran = run_edition(
                 *(press, due, clock.now),
                 only=one.id if one else None,
                 reopen=True,
+                stop=stop,
                 writing=writing,
                 sending=sending,
             )
@@ -157,6 +159,8 @@ def _tell(ran: Ran, done: list[Letter]) -> None:
         if letter.id not in told or outcome.state is not LetterState.FAILED:
             note(f"{letter.subscriber.handle}, {letter.slot}: {outcome.state.value}: {outcome.reply}")
     say(summary(ran))
+    for alert in ran.delivered.alerts:
+        note(alert)
     if ran.delivered.counts[LetterState.UNCERTAIN]:
         note("uncertain letters are held and never sent again unasked; `digest outbox` lists them")
 
@@ -177,6 +181,7 @@ def _plain(ran: Ran, done: list[Letter]) -> dict[str, Any]:
         "delivered": {state.value: number for state, number in ran.delivered.counts.items()},
         "expired": ran.delivered.expired,
         "suppressed": ran.delivered.suppressed,
+        "alerts": ran.delivered.alerts,
         "stopped": str(ran.delivered.stopped) if ran.delivered.stopped else None,
         "letters": [_letter(letter) for letter in done],
     }

@@ -148,8 +148,8 @@ class Breakers:
         self._pauses[provider] = before + 1
         wait = min(FIRST_WAIT * 2 ** min(before, 10), LONGEST_WAIT)
         reason = (
-            f"{provider} refused {number} letters of this run by its policy, the last one with “{outcome.reply}”. The"
-            " addresses may be fine. Check SPF, DKIM and DMARC of the sender's domain, and whether the server is on a"
-            " block list"
+            f"{provider} refused {number} letters of this run by its policy, the last one with “{outcome.reply}”."
+            " The addresses may be fine. Check SPF, DKIM and DMARC of the sender's domain, and whether the server"
+            " is on a block list"
         )
         return Pause(scope, reason, wait)

@@ -54,29 +54,30 @@ class Replies:
         lines = (self._rest + data if self._rest else data).split(b"\n")
         self._rest = lines.pop()
         for line in lines:
+            code, mark = line[:3], line[3:4]
             if len(line) > LINE_LIMIT:
                 self.fault = "a line without an end"
-                return found
-            code, mark = line[:3], line[3:4]
-            if line.endswith(b"\r"):
-                line = line[:-1]
-            if not (code.isdigit() and len(code) == 3 and mark in (b" ", b"-", b"\r", b"")) or (
-                self._lines and code != self._code
-            ):
+            elif not code.isdigit() or len(code) < 3 or mark not in _MARKS or (self._lines and code != self._code):
                 self.fault = clean_reply(line.decode("utf-8", "replace")) or "an empty line"
-                return found
-            self._lines.append(line[4:])
-            self._code = code
-            if mark != b"-":
-                text = b"\n".join(self._lines) if len(self._lines) > 1 else line[4:]
-                found.append(Reply(int(code), text.decode("utf-8", "surrogateescape").strip()))
-                self._lines.clear()
-            elif len(self._lines) > LINES_LIMIT:
-                self.fault = "a reply without an end"
+            elif mark == b"-":
+                self._code = code
+                self._lines.append(line[4:])
+                if len(self._lines) > LINES_LIMIT:
+                    self.fault = "a reply without an end"
+            else:
+                text = line[4:]
+                if self._lines:
+                    text = b"\n".join((*self._lines, text))
+                    self._lines.clear()
+                found.append(Reply(int(code), text.decode("utf-8", "surrogateescape").rstrip()))
+            if self.fault:
                 return found
         if len(self._rest) > LINE_LIMIT:
             self.fault = "a line without an end"
         return found
+
+
+_MARKS = (b" ", b"-", b"\r", b"")
 
 
 class Channel(asyncio.Protocol):

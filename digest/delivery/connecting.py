@@ -58,7 +58,7 @@ class Connector:
             self._tls = await asyncio.to_thread(self._trust)
 
     async def connect(self, pipelining: bool = True) -> Talk:
-        """A connection, logged in; pipelined where wished and offered. Raises `RelayUnusable`, `TooManyConnections`."""
+        """Connect and log in; pipelined if wished and offered. Raises `RelayUnusable`, `TooManyConnections`."""
         config = self._config
         client = aiosmtplib.SMTP(
             hostname=config.host,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from digest.delivery.channel import Broken, Reply
-from digest.delivery.session import Hand, Load, Talk, out_of_place
+from digest.delivery.session import Hand, Load, Talk, contradiction, out_of_place
 from digest.model import LetterState, Outcome
 
 
@@ -94,6 +94,8 @@ class Plain(Talk):
         if reply.code == 421:
             await self._closing(hand, load, reply)
             return None
+        if self._contradicted(reply):
+            return contradiction(reply)
         load.gone = False
         return self._final(reply)
 

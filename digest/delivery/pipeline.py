@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from digest.delivery.channel import Broken, Reply
 from digest.delivery.replies import judged_sent
-from digest.delivery.session import Hand, Load, Talk, out_of_place, unknown
+from digest.delivery.session import Hand, Load, Talk, contradiction, out_of_place, unknown
 
 DOT = b".\r\n"
 ENVELOPE = ("MAIL", "RCPT", "DATA")
@@ -131,17 +131,13 @@ class Pipelined(Talk):
             self._keep(hand, following)
             raise out_of_place(reply)
         if self._contradicted(reply):
-            hand.done(body, unknown(f"the message is out, and the answers contradict each other: {reply}"))
+            hand.done(body, contradiction(reply))
             self._keep(hand, following)
             raise out_of_place(reply)
         if rest and (refused or channel.waiting >= rest):
             return reply
         self._judged(hand, body, reply)
         return None
-
-    def _contradicted(self, reply: Reply) -> bool:
-        """Whether one reply too many has come already, and of another mind."""
-        return any(one.code // 100 != reply.code // 100 and one.code != 421 for one in self._channel.strays)
 
     def _judged(self, hand: Hand, body: Load, reply: Reply) -> None:
         body.gone = False

@@ -218,6 +218,10 @@ class Talk:
             return unknown("the message is out, and the connection broke off before the answer")
         return unknown(f"the message is out, and the answer makes no sense: {broken}")
 
+    def _contradicted(self, reply: Reply) -> bool:
+        """Whether one reply too many has come already, and of another mind."""
+        return any(one.code // 100 != reply.code // 100 and one.code != 421 for one in self._channel.strays)
+
     async def _closing(self, hand: Hand, load: Load, reply: Reply) -> None:
         """421 in answer to the dot refuses the message (RFC 5321, 4.2.3: like any 4yz) and is the last word.
 
@@ -226,7 +230,7 @@ class Talk:
         later = await self._channel.last_words(LAST_WORDS)
         self.abort()
         if any(one.code < 400 for one in later):
-            hand.done(load, unknown(f"the message is out, and the answers contradict each other: {reply}"))
+            hand.done(load, contradiction(reply))
         else:
             hand.lost(load, Broken(str(reply), "closing"))
 
@@ -244,6 +248,10 @@ class Talk:
 
 def unknown(words: str) -> Outcome:
     return Outcome(LetterState.UNCERTAIN, words, kind="unknown-fate")
+
+
+def contradiction(reply: Reply) -> Outcome:
+    return unknown(f"the message is out, and the answers contradict each other: {reply}")
 
 
 def out_of_place(reply: Reply) -> Broken:

@@ -153,7 +153,10 @@ class _Round:
             hand.let_go(str(self._fault or "the run was interrupted"))
             if talk:
                 self._connected -= 1
-                await self._smtp.release(talk)
+                if self._workers >= self._allowed:  # one too many: the server is to see fewer, not idle ones
+                    await talk.leave()
+                else:
+                    await self._smtp.release(talk)
 
     async def _connect(self, hand: Hand) -> Talk | None:
         """None where the server takes no further connection and others live: they go on with fewer."""

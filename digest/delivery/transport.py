@@ -72,8 +72,7 @@ class Transport(Protocol):
 
         Every parcel taken is answered by exactly one `done` or `back` before this returns or raises, also where it
         is cancelled. Several tasks may wait in `more` at once. Raises `RelayUnusable` where the fault is not the
-        recipients' (server gone, login refused, disk full), once the conversations that were under way have come to
-        their end.
+        recipients' (server gone, login refused, disk full), once the conversations under way have ended.
         """
 
     async def settle(self, message_id: str) -> Outcome | None:

@@ -125,20 +125,20 @@ def _listed(listed: date | None, slot: date, words: Language) -> str:
 
 def told_reasons(pick: Pick) -> Sequence[Reason]:
     """The reasons that are worth a line, at most three, the weightiest first."""
-    if len(pick.reasons) < 2:
-        return pick.reasons
-    first, *others = pick.reasons
-    weight = first.share
-    for reason in others:
-        if reason.share > weight or first.kind == "more":
-            first, *others = sorted(pick.reasons, key=_by_weight)
+    reasons: Sequence[Reason] = pick.reasons
+    if len(reasons) < 2:
+        return reasons
+    weight = reasons[0].share
+    for reason in reasons:
+        if reason.share > weight or reason.kind == "more":
+            reasons = sorted(reasons, key=_by_weight)
             break
-        weight = reason.share if reason.kind != "more" else 0.0
+        weight = reason.share
     # Popularity has a small part in nearly every pick; it is worth a line only where it decided. Nor is an interest
     # that brought a point or two a reason that a reader would believe.
     least = TOLD_FROM * pick.score
-    further = [reason for reason in others if reason.share >= least and reason.kind != "trending"]
-    return [first, *further[: REASONS_SHOWN - 1]]
+    told = [reason for reason in reasons[1:] if reason.share >= least and reason.kind != "trending"]
+    return [reasons[0], *told[: REASONS_SHOWN - 1]] if told else reasons[:1]
 
 
 def _by_weight(reason: Reason) -> tuple[bool, float]:
@@ -175,7 +175,7 @@ def _why(reason: Reason, age: int, words: Language) -> str:
     if kind == "others":
         return words.say("Suits readers who like what you like")
     if kind == "more":
-        more = int(reason.text) if reason.text.isdigit() else 1
+        more = int(reason.text) if reason.text.isdecimal() else 1
         return words.count(
             "And %(number)s more of what you follow or like", "And %(number)s more of what you follow or like", more
         )

@@ -10,6 +10,8 @@ from binascii import a2b_qp
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import lru_cache
+from hashlib import sha256
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,7 @@ from digest.letters import cards, mime, qp, wording
 from digest.letters.links import Links
 from digest.letters.slots import Shell, Slot, Wrapped, mark_of
 from digest.letters.templates import Templates
+from digest.letters.verp import Returns
 from digest.letters.views import GroupView, WhyView
 from digest.letters.wrap import wrap
 from digest.model import Letter, Paper, Pick
@@ -31,9 +34,10 @@ if TYPE_CHECKING:  # `cryptography` takes a while to load, and who signs nothing
 HTML_BUDGET = 90_000  # bytes, decoded; Gmail clips at about 102 KB, and with the end the way to unsubscribe
 PIECES = 50_000  # that are kept of each kind; beyond that all are made anew, so that memory stays flat
 ACTS = len(wording.ACTS) + 1  # with viewing the letter in a browser
-NUMBERS = tuple(qp.encode(str(number)) for number in range(10_000))  # of papers and of links
-MARKS = tuple(qp.encode(f"{number:>2}. ") for number in range(1000))
-_CARD = ("number", "mark", "score", "whys", "lines", "say", "place")  # the slots of a card; those of links follow
+MOST = 10_000  # papers, and links, that a letter can number
+NUMBERS = tuple(qp.encode(str(number)) for number in range(MOST))
+MARKS = tuple(qp.encode(f"{number:>2}. ") for number in range(MOST))
+_CARD = ("number", "mark", "score", "whys", "lines", "say")  # the slots of a card; those of links follow
 _shared = itemgetter(*wording.SHARED)
 
 
@@ -56,12 +60,14 @@ class Composer:
         templates: Templates | None = None,
         links: Links | None = None,
         signers: Sequence[Signer] = (),
+        returns: Returns | None = None,
     ) -> None:
-        """Without `links` letters link to no pages of ours, and readers act by mail. All `signers` sign."""
+        """Without `links` letters link to no pages of ours, and readers act by mail. All `signers` sign. With
+        `returns` the address that List-Unsubscribe names is signed."""
         self._config, self._links = config, links
         self._templates = templates or Templates()
-        self._head = mime.Head(config)
-        self.signers = signers
+        self._head = mime.Head(config, returns)
+        self.signers, self.returns = signers, returns
         self._of: dict[str, _Typesetter] = {}
 
     def mail(self, letter: Letter) -> bytes:
@@ -69,11 +75,13 @@ class Composer:
         header, and `jinja2.TemplateError` for a template that is wrong."""
         own, html, text = self._setter(letter).parts(letter)
         page = own[wording.UNSUBSCRIBE] if self._links else ""
-        mail = mime.join(self._head.of(letter, own["subject"], page), text, html)
-        for signer in self.signers:
-            # The time is the letter's, not now, so that a letter that is sent again has the same bytes.
-            mail = signer.sign(mail, mime.written_at(letter))
-        return mail
+        head = self._head.of(letter, own["subject"], page)
+        mail = mime.join(head, text, html)
+        if not self.signers:
+            return mail
+        # The body is in relaxed form. The time is the letter's, not now: what is sent again has the same bytes.
+        body_hash, at = sha256(memoryview(mail)[len(head) :]).digest(), mime.written_at(letter)
+        return b"".join([*(signer.header(head, body_hash, at) for signer in reversed(self.signers)), mail])
 
     def render(self, letter: Letter) -> Rendered:
         """What `mail` says, for those who want to look at it."""
@@ -121,8 +129,8 @@ class _Typesetter:
         self._shared: dict[tuple[object, ...], tuple[list[bytes], list[bytes]]] = {}
         self._pieces: dict[str, bytes] = {}
 
-    def parts(self, letter: Letter) -> tuple[dict[str, str], list[bytes], list[bytes]]:
-        """The words of the letter's own, and the pieces of its HTML and of its text, encoded."""
+    def parts(self, letter: Letter) -> tuple[dict[str, str], bytes, bytes]:
+        """The words of the letter's own, its HTML and its text, encoded."""
         done = self._set(letter)
         shown = len(done.ends)
         own, (html, text) = self._own(letter, shown)
@@ -148,19 +156,19 @@ class _Typesetter:
         slot = letter.slot
         say = qp.encode(f"{self._links.say(letter)}/") if self._links else b""
         done = _Set([], [], [], [])
-        number = linked = 0
+        linked = 0
         for heading, places in wording.grouped(letter.subscriber, letter.picks, self._words):
             if heading:
                 done.html.append(self._group("html", heading))
                 done.text.append(self._group("txt", heading))
             for place in places:
-                pick, number = letter.picks[place], number + 1
+                pick, number = letter.picks[place], place + 1
                 card = self._card(pick, slot, pick.reasons != (), heading != "")
                 html, text = self._whys(pick, card.age)
                 score = self._piece(cards.score_words(pick, self._words))
                 first, linked = linked + 1, linked + card.numbers
-                counted = NUMBERS[first : linked + 1]
-                own = NUMBERS[number], MARKS[number], score, html, text, say, NUMBERS[place + 1], *counted
+                counted, said = NUMBERS[first : linked + 1], say + NUMBERS[number]
+                own = NUMBERS[number], MARKS[number], score, html, text, said, *counted
                 done.html.append(card.html.fill(own))
                 done.text.append(card.text.fill(own))
                 done.ends.append((len(done.html), linked))
@@ -178,16 +186,16 @@ class _Typesetter:
     def _own(self, letter: Letter, shown: int) -> tuple[dict[str, str], tuple[Shell, Shell]]:
         """The words of the letter's own by the names of slots, and the frames that they go into."""
         own = wording.letter_words(letter, self._config, self._words, self._links, shown)
-        empty = tuple([name for name, said in own.items() if not said])
-        key = (letter.slot, letter.subscriber.cadence == "", empty, bool(letter.picks), bool(letter.also))
+        there = *map(bool, own.values()), bool(letter.picks), bool(letter.also)
+        key = letter.slot, letter.subscriber.cadence == "", there
         frame = self._frames.get(key)
         if frame is None:
             frame = self._render_frame(letter, own, "html"), self._render_frame(letter, own, "txt")
             _keep(self._frames, key, frame, share=100)
         return own, frame
 
-    def _page(self, frame: Shell, own: Mapping[str, str], done: _Set, shown: int, *, markup: bool) -> list[bytes]:
-        """One part of the letter with so many cards, in pieces."""
+    def _page(self, frame: Shell, own: Mapping[str, str], done: _Set, shown: int, *, markup: bool) -> bytes:
+        """One part of the letter with so many cards."""
         pieces = done.html if markup else done.text
         end, linked = done.ends[shown - 1] if shown else (0, 0)
         key = (frame, _shared(own))
@@ -200,7 +208,7 @@ class _Typesetter:
         personal = _plain(frame, wording.PERSONAL, own, markup)
         linked += done.linked
         values = [
-            b"\0",
+            b"".join(pieces[:end]),
             done.also[not markup],
             *NUMBERS[linked + 1 : linked + 1 + ACTS],
             *shared,
@@ -208,7 +216,7 @@ class _Typesetter:
             *personal,
         ]
         values += [line or _lines(how, own, markup) for line, how in zip(lines, frame.wrapped, strict=True)]
-        return frame.around(pieces[:end], values)
+        return qp.ended(frame.fill(values))
 
     # ---- what readers share
 
@@ -231,7 +239,7 @@ class _Typesetter:
         links = [replace(one, number=mark) for one, mark in zip(view.links, counted, strict=False)]
         say = []
         for one, mark in zip(view.say, counted[len(links) :], strict=True):
-            url: Any = Slot("say", marks, whole=True, printed=f"{mark_of('say')}{mark_of('place')}/{one.url}")
+            url: Any = Slot("say", marks, whole=True, printed=f"{mark_of('say')}/{one.url}")
             say.append(replace(one, url=url, number=mark))
         view = replace(view, links=tuple(links), say=tuple(say), **own)
 
@@ -304,8 +312,13 @@ def _plain(shell: Shell, names: Sequence[str], said: Mapping[str, str], markup: 
     """The values of the slots `names`, as they are; empty where the shell has no such slot."""
     used = shell.names
     if markup:
-        return [qp.encode(str(escape(said[name]))) if name in used else b"" for name in names]
+        return [_escaped(said[name]) if name in used else b"" for name in names]
     return [qp.encode(said[name]) if name in used else b"" for name in names]
+
+
+@lru_cache(maxsize=4096)  # much of what only some letters say is said by many
+def _escaped(text: str) -> bytes:
+    return qp.encode(str(escape(text)))
 
 
 def _lines(how: Wrapped, said: Mapping[str, str], markup: bool) -> bytes:
@@ -317,9 +330,9 @@ def _filled(shell: Shell, names: Sequence[str], said: Mapping[str, str], markup:
     return shell.fill([*_plain(shell, names, said, markup), *(_lines(how, said, markup) for how in shell.wrapped)])
 
 
-def _fits(part: Sequence[bytes]) -> bool:
-    return sum(map(len, part)) <= HTML_BUDGET or len(_read(part).encode()) <= HTML_BUDGET
+def _fits(part: bytes) -> bool:
+    return len(part) <= HTML_BUDGET or len(_read(part).encode()) <= HTML_BUDGET
 
 
-def _read(part: Sequence[bytes]) -> str:
-    return a2b_qp(b"".join(part).replace(b"\r\n", b"\n")).decode("utf-8")
+def _read(part: bytes) -> str:
+    return a2b_qp(part.replace(b"\r\n", b"\n")).decode("utf-8")

@@ -1,7 +1,7 @@
 """A DKIM signature for a mail (RFC 6376, with Ed25519 as in RFC 8463), and the DNS record it is checked with.
 
-Relaxed canonicalisation, worked out with a few passes in C over the whole text instead of line by line: what a
-signature costs is to be RSA.
+Relaxed canonicalisation, worked out with a few passes in C over the whole text instead of line by line, and not at
+all for a body that was written in relaxed form: what a signature costs is to be RSA.
 """
 
 from __future__ import annotations
@@ -69,9 +69,13 @@ class Signer:
 
         The same mail and `at` (with a zone) give the same bytes. Raises ValueError for a mail without a From.
         """
+        head, _, body = mail.partition(b"\r\n\r\n")
+        return self.header(head, sha256(relaxed_body(body)).digest(), at) + mail
+
+    def header(self, head: bytes, body_hash: bytes, at: datetime) -> bytes:
+        """The DKIM-Signature alone, with its line end, where the SHA-256 of the relaxed body is known."""
         if at.tzinfo is None:
             raise ValueError("a time without a zone is not the same time everywhere")
-        head, _, body = mail.partition(b"\r\n\r\n")
         fields = _fields(head)
         if b"from" not in fields:
             raise ValueError("a mail without a From cannot be signed")
@@ -82,13 +86,13 @@ class Signer:
             # A verifier takes the last one of a name first, and for a name that is told once more finds nothing.
             lines += [name + b":" + value for value in reversed(values)]
             names += [name] * (len(values) + (name in OVERSIGNED))
-        body_hash = b64encode(sha256(relaxed_body(body)).digest())
-        tags = _opening(self._tags, tuple(names)) + b"\r\n t=%d; bh=%b;\r\n " % (at.timestamp(), body_hash)
+        opening = _opening(self._tags, tuple(names))
+        tags = opening + b"\r\n t=%d; bh=%b;\r\n " % (at.timestamp(), b64encode(body_hash))
         # What is signed has our own header at its end, as it is with an empty b=, and no line end after it.
         lines.append(b"dkim-signature:" + (tags + b"b=").replace(b"\r\n ", b" "))
         signature = b"b=" + b64encode(self._signature(b"\r\n".join(lines)))
         pieces = [signature[start : start + LINE - 1] for start in range(0, len(signature), LINE - 1)]
-        return b"DKIM-Signature: " + tags + b"\r\n ".join(pieces) + b"\r\n" + mail
+        return b"DKIM-Signature: " + tags + b"\r\n ".join(pieces) + b"\r\n"
 
     def _signature(self, data: bytes) -> bytes:
         if isinstance(self._key, RSAPrivateKey):

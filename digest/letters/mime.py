@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from email.utils import format_datetime
 from functools import lru_cache
 from hashlib import sha256
+from urllib.parse import quote
 
 from digest.config import LetterConfig
 from digest.errors import NotMailable
 from digest.letters.links import mailto, quoted
+from digest.letters.verp import Returns
 from digest.model import Letter, Subscriber
 
 LINE = 76  # RFC 2047: the limit of a line that holds an encoded word; well under the 78 of RFC 5322
@@ -63,8 +65,12 @@ def written_at(letter: Letter) -> datetime:
 class Head:
     """The headers of letters, of which most are the same for all."""
 
-    def __init__(self, config: LetterConfig) -> None:
-        """Raises `NotMailable` for an address of our own that could break out of its header."""
+    def __init__(self, config: LetterConfig, returns: Returns | None = None) -> None:
+        """With `returns` a mail to a signed address unsubscribes, else one to the contact that names the reader.
+
+        Raises `NotMailable` for an address of our own that could break out of its header.
+        """
+        self._returns = returns
         sender = _checked("address", config.from_address, _ADDRESS)
         self._reply_to = _checked("address", config.reply_to, _ADDRESS)
         self._list = _slug(config.name)
@@ -91,7 +97,11 @@ class Head:
         recipient = _checked("address", reader.address, _ADDRESS)
         identity = _checked("Message-ID", letter.message_id, _MESSAGE_ID)
         # Never folded, never encoded: clients look for the URLs in the raw line.
-        leave = f"{self._stop}{quoted(recipient)}>"
+        if self._returns:
+            signed = _checked("address", self._returns.unsubscribe(reader), _ADDRESS)
+            leave = f"<mailto:{quote(signed, safe='@+')}?subject=unsubscribe>"
+        else:
+            leave = f"{self._stop}{quoted(recipient)}>"
         if page:
             leave = f"<{page}>, {leave}\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click"
         return (
@@ -102,9 +112,9 @@ class Head:
         ).encode("ascii")
 
 
-def join(head: bytes, text: Iterable[bytes], html: Iterable[bytes]) -> bytes:
-    """A mail of its headers and its two parts, in pieces as `qp` encodes them."""
-    return b"".join([head, _TEXT, *text, _HTML, *html, _END])
+def join(head: bytes, text: bytes, html: bytes) -> bytes:
+    """A mail of its headers and its two parts as `qp` encodes them. Its body is in relaxed form, as theirs is."""
+    return b"".join([head, _TEXT, text, _HTML, html, _END])
 
 
 def one_line(text: str) -> str:

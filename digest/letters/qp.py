@@ -2,7 +2,8 @@
 
 A piece starts at the beginning of a line and leaves the next one there, by a soft line break where its text does
 not end a line. What any server or program could misread at the start of a line is encoded: a dot (RFC 5321, 4.5.2)
-and "From " (mbox files).
+and "From " (mbox files). So is every tab, and of blanks that follow one another every second one: nothing is left
+that a server may change, so that for DKIM pieces are in relaxed form (RFC 6376, 3.4.4) as they stand.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _UNREADABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _NEWLINE = re.compile("\r\n?")
 # b2a_qp encodes a blank at the end of a line after it has counted the line, which may then be over the limit.
-_LONG = re.compile(rb"^(.{74,75})(=20|=09)$", re.MULTILINE)
+_LONG = re.compile(rb"^(.{74,75})(=20)$", re.MULTILINE)
 _MISREAD = re.compile(rb"^(?:(\.+)(From )?|From )", re.MULTILINE)
 
 
@@ -34,10 +35,16 @@ def encode(text: str) -> bytes:
     """A piece of a quoted-printable part, of UTF-8."""
     if not text:
         return b""
-    if text.isascii() and "=" not in text and (found := _plain(text)):
+    if text.isascii() and "=" not in text and "  " not in text and (found := _plain(text)):
         return found
-    lines = b2a_qp(readable(text).encode("utf-8"), quotetabs=False, istext=True)
-    lines = _MISREAD.sub(_spelt_out, _LONG.sub(rb"\1=\n\2", lines))
+    # The encoder would leave all blanks, or none. These controls, which no readable text has, it spells out.
+    marked = readable(text).replace("  ", " \1").replace("\t", "\2")
+    lines = b2a_qp(marked.encode("utf-8"), quotetabs=False, istext=True)
+    lines = lines.replace(b"=01", b"=20").replace(b"=02", b"=09")
+    if b"=20\n" in lines or lines.endswith(b"=20"):
+        lines = _LONG.sub(rb"\1=\n\2", lines)
+    if b"\n." in lines or b"\nF" in lines or lines[:1] in (b".", b"F"):
+        lines = _MISREAD.sub(_spelt_out, lines)
     if not lines.endswith(b"\n"):
         start = lines.rfind(b"\n") + 1
         if len(lines) - start >= LINE:
@@ -46,6 +53,11 @@ def encode(text: str) -> bytes:
             lines = lines[:cut] + b"=\n" + _MISREAD.sub(_spelt_out, lines[cut:])
         lines += b"=\n"
     return lines.replace(b"\n", b"\r\n")
+
+
+def ended(part: bytes) -> bytes:
+    """The pieces of a part with a newline at their end, in place of a soft line break with nothing behind it."""
+    return part + b"\r\n" if not part or part.endswith(SOFT) else part
 
 
 def _plain(text: str) -> bytes:

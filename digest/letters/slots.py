@@ -139,11 +139,6 @@ class Shell:
         """`values` are encoded pieces in the order of the known slots, and then those of `wrapped`."""
         return self._form % self._pick(values)
 
-    def around(self, pieces: Sequence[bytes], values: Sequence[bytes]) -> list[bytes]:
-        """The same in pieces, with these where a value is a NUL, which encoded text never holds; none is copied."""
-        ends = (self._form % self._pick(values)).split(b"\0")
-        return [*ends[:1], *(piece for end in ends[1:] for piece in (*pieces, end))]
-
 
 def _getter(places: Sequence[int]) -> Callable[[Sequence[bytes]], tuple[bytes, ...]]:
     if len(places) > 1:

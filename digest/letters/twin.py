@@ -43,7 +43,8 @@ def render(
         also, linked = _also(letter, files, kind, config, links, linked)
         numbers = {f"acts.{place}.number": str(linked + place + 1) for place in range(len(wording.ACTS) + 1)}
         view = wording.letter_view(letter, config, words, own | numbers | {"cards": papers, "also": also})
-        parts[kind] = qp.readable(files.get_template(f"letter/letter.{kind}").render(letter=view))
+        text = qp.readable(files.get_template(f"letter/letter.{kind}").render(letter=view))
+        parts[kind] = text if text.endswith("\n") else f"{text}\n"
     return Rendered(own["subject"], own["preheader"], parts["html"], parts["txt"])
 
 

@@ -10,7 +10,7 @@ from digest.clock import WEEKDAYS
 from digest.config import LetterConfig
 from digest.language import Language
 from digest.letters.cards import LIKES
-from digest.letters.links import Links, mailto
+from digest.letters.links import Links, mailto, quoted
 from digest.letters.subject import clean_words, main_reason, preheader, shorten, subject
 from digest.letters.views import ActView, FooterView, LetterView
 from digest.letters.wrap import WIDTH
@@ -97,14 +97,20 @@ def _acts(letter: Letter, config: LetterConfig, words: Language, links: Links | 
         return []
     if links:
         return [*((links.of_reader(act, reader), "") for act in ACTS), (links.letter(letter), "")]
+    address, inside = reader.address, quoted(reader.address)
+    return [(url + inside, told.replace("\0", address)) for url, told in _acts_by_mail(config.reply_to, words)]
+
+
+@lru_cache(maxsize=1000)
+def _acts_by_mail(address: str, words: Language) -> list[tuple[str, str]]:
+    """The same for everybody: the start of each URL, and the words with a NUL for the reader's address."""
     found = []
     for act in ACTS:
-        # The address stands in the subject because people write from another one than they read at.
-        line = f"{act} {reader.address}"
+        # The reader's address stands in the subject because people write from another one than they read at.
         told = words.say(
-            "write to %(address)s with the subject “%(subject)s”", address=config.reply_to, subject=line
+            "write to %(address)s with the subject “%(subject)s”", address=address, subject=f"{act} \0"
         )
-        found.append((mailto(config.reply_to, line), told))
+        found.append((mailto(address, f"{act} "), told))
     return found
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from unicodedata import combining, east_asian_width
 
 WIDTH = 72
 JOINER = "\u200d"
+_NARROW = re.compile("[\0-\u02ff\u2010-\u2027]*")  # each a column: Latin letters, dashes and quotation marks
 
 
 def wrap(text: str, width: int = WIDTH, first: str = "", rest: str = "") -> str:
@@ -14,8 +16,9 @@ def wrap(text: str, width: int = WIDTH, first: str = "", rest: str = "") -> str:
     A word longer than a line is cut where the line ends, since CJK text has no spaces; a URL is left whole and
     gets a line that is too long, since a cut URL is a dead one.
     """
-    if text.isascii() and "://" not in text and first.isascii() and (quick := _wrapped(text, width, first, rest)):
-        return quick
+    quick = _NARROW.fullmatch(text) and "://" not in text and first.isascii()
+    if quick and (wrapped := _wrapped(text, width, first, rest)):
+        return wrapped
     lines: list[str] = []
     line, used, empty = first, columns(first), True
     for word in text.split():

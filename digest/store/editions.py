@@ -41,6 +41,11 @@ def begin_run(connection: sa.Connection, now: datetime) -> int:
     return int(connection.execute(statement).scalar_one())
 
 
+def has_run(connection: sa.Connection, run_id: int, started_at: datetime) -> bool:
+    found = connection.execute(sa.select(run.c.started_at).where(run.c.id == run_id)).scalar()
+    return found == started_at
+
+
 def end_run(connection: sa.Connection, run_id: int, now: datetime, outcome: str, counts: dict[str, Any]) -> None:
     connection.execute(
         sa.update(run).where(run.c.id == run_id).values(ended_at=now, outcome=outcome, counts=counts)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 from functools import lru_cache
 
 import sqlalchemy as sa
+from pydantic_core import from_json
 
 from digest.model import Letter, LetterState, Paper, Pick, Reason, Subscriber
 from digest.store import papers, subscribers
@@ -197,7 +197,9 @@ _PICK = (
 
 @lru_cache(maxsize=10_000)  # of a shared interest they are the same for many
 def _reasons(text: str) -> tuple[Reason, ...]:
-    found = json.loads(text)
-    for one in found:
-        one["terms"] = tuple(one["terms"])
-    return tuple([Reason(**one) for one in found])
+    return tuple(
+        [
+            Reason(one["kind"], one["text"], tuple(one["terms"]), one["share"], one.get("beside", 0))
+            for one in from_json(text)
+        ]
+    )

@@ -18,8 +18,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from digest.model import Letter, Outcome, SubscriberState
 from digest.model import LetterState as S
-from digest.model import Outcome, SubscriberState
 from digest.store.sql import batched
 from digest.store.tables import history, letter, pick, subscriber
 
@@ -342,6 +342,14 @@ class Happened:
     kind: str
     note: str
     next_try_at: datetime | None
+
+
+def timeline(one: Letter, happened: Sequence[Happened]) -> list[Happened]:
+    """What became of a letter after it was chosen, oldest first."""
+    steps = list(happened)
+    if one.state is S.SENT and one.sent_at and (not steps or steps[-1].state is not S.SENT):
+        steps.append(Happened(one.sent_at, S.SENT, "accepted", one.note, None))
+    return steps
 
 
 def histories(connection: sa.Connection, ids: Iterable[int]) -> dict[int, list[Happened]]:

@@ -9,6 +9,7 @@ from secrets import token_hex
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic_core import from_json
 
 from digest.model import Interest, Profile, Subscriber, SubscriberState
 from digest.store.sql import batched, keep_others_out
@@ -91,7 +92,9 @@ def profile_from_json(value: dict[str, Any]) -> Profile:
     plain: dict[str, Any] = {
         key: tuple(one) if isinstance(one, list) else one for key, one in value.items() if key in _KEYS
     }
-    plain["interests"] = tuple([Interest(**one) for one in value.get("interests", ())])
+    plain["interests"] = tuple(
+        [Interest(one["text"], one["weight"], one["kind"]) for one in value.get("interests", ())]
+    )
     return Profile(**plain)
 
 
@@ -114,22 +117,19 @@ def _values(one: Subscriber) -> dict[str, Any]:
 
 
 def _load(connection: sa.Connection, where: sa.ColumnElement[bool]) -> list[Subscriber]:
-    rows = connection.execute(sa.select(subscriber).where(where).order_by(subscriber.c.handle))
+    rows = connection.execute(sa.select(*_COLUMNS).where(where).order_by(subscriber.c.handle))
     return [
         Subscriber(
-            id=r.id,
-            handle=r.handle,
-            address=r.address,
-            name=r.name,
-            time_zone=r.time_zone,
-            cadence=r.cadence,
-            hour=r.hour,
-            profile=profile_from_json(r.profile),
-            state=SubscriberState(r.state),
-            state_reason=r.state_reason,
-            next_due_at=r.next_due_at,
-            language=r.language,
-            secret=r.secret,
+            *(handle, address, name, time_zone, cadence, hour, profile_from_json(from_json(profile))),
+            *(SubscriberState(state), *rest),
         )
-        for r in rows
+        for handle, address, name, time_zone, cadence, hour, profile, state, *rest in rows
     ]
+
+
+# As they are read: the order is that of the arguments of `Subscriber`.
+_COLUMNS = (
+    *(subscriber.c[name] for name in ("handle", "address", "name", "time_zone", "cadence", "hour")),
+    sa.cast(subscriber.c.profile, sa.Text),
+    *(subscriber.c[name] for name in ("state", "state_reason", "next_due_at", "language", "secret", "id")),
+)

@@ -246,3 +246,29 @@ run = Table(
     Column("outcome", Words, nullable=False),  # "running", "done", or what stopped it
     Column("counts", sa.JSON, nullable=False),
 )
+
+suppression = Table(
+    "suppression",
+    metadata,
+    Column("address_hash", Words, primary_key=True),  # SHA-256 of the case-folded address
+    Column("address", Words),  # NULL: forgotten with its subscriber, or never known
+    Column("reason", Words, nullable=False),
+    Column("detail", Words, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("source", Words, nullable=False),  # "bounce", "smtp", "cli", "import:old.csv"
+    Column("was", Words, nullable=False),  # "<state>:<reason>" of its subscriber before; "" where it had none
+)
+
+# No foreign keys: what came back must be known when letter and subscriber are deleted.
+bounce = Table(
+    "bounce",
+    metadata,
+    Column("address_hash", Words, primary_key=True),
+    Column("day", sa.Date, primary_key=True),
+    Column("kind", Words, primary_key=True),  # so each kind counts at most once a day
+    Column("at", Instant, nullable=False),
+    Column("letter_id", Integer),
+    Column("detail", Words, nullable=False),
+    Column("mail", Words, nullable=False),  # the hash of the mail that said so; "": a reply while sending
+    Column("forgiven", sa.Boolean, nullable=False),  # its address was taken off the suppression list since
+)

@@ -1,8 +1,8 @@
 """A mail server that misbehaves on cue.
 
 It speaks just enough SMTP, and does at each step what the script says: answer something else, answer garbage, hang
-up, or fall silent. What it took is in `mails`, and every line that it was told in `said`. It reads what was pipelined
-like any server: in order, and its answers leave together when it has nothing more to read.
+up, or fall silent. What it took is in `mails`, and every line that it was told in `said`.
+What was pipelined it reads in order, and its answers leave together when it has nothing more to read.
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ class Scripted:
                 usual = "221 bye"
             else:
                 usual = "250 ok"
-            if verb == "RCPT" and not has_sender and not self.lenient:
+            if verb == "RCPT" and not has_sender:
                 usual = "503 5.5.1 need MAIL before RCPT"
             if verb == "DATA" and not has_recipient and not self.lenient:
                 usual = "503 5.5.1 no valid recipients"

@@ -74,7 +74,7 @@ class Listed:
 async def carried(
     transport: Transport, parcels: Iterable[Parcel], connections: int = 256
 ) -> list[Outcome | BaseException]:
-    """Carry them all; what became of each, in order. The first that a fault of the relay left behind has the fault."""
+    """Carry them all; what became of each, in order. The first that a fault of the relay left has the fault."""
     every = list(parcels)
     supply = Listed(every, connections)
     faults: dict[Parcel, BaseException] = {}

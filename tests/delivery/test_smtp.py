@@ -289,6 +289,23 @@ def test_an_encrypted_login_and_a_letter(mode: Mode, authority: trustme.CA, ca_f
         assert inbox.secure == [True, True]
 
 
+def test_many_letters_over_an_encrypted_connection(authority: trustme.CA, ca_file: str) -> None:
+    script = Scripted()
+    messages = [MESSAGE, DOTS, LARGE, MESSAGE, LARGE]
+
+    async def main() -> None:
+        async with (
+            Tls(script, server_tls(authority)) as front,
+            opened(front.port, tls="implicit", ca_file=ca_file, timeout_seconds=5) as transport,
+        ):
+            results = await carried(transport, (parcel(f"r{i}@x", one) for i, one in enumerate(messages)))
+            assert states(results) == [SENT] * 5
+
+    run(main)
+    assert [one.message for one in script.mails] == messages
+    assert script.connections == 1
+
+
 def test_a_wrong_password_is_explained_and_not_shown(
     authority: trustme.CA, ca_file: str, caplog: pytest.LogCaptureFixture
 ) -> None:

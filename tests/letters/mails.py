@@ -11,6 +11,7 @@ from email.message import EmailMessage
 from hypothesis import strategies as st
 
 from digest.config import LetterConfig
+from digest.letters.dkim import relaxed_body
 from digest.letters.links import Links
 from digest.letters.mime import one_line
 
@@ -105,6 +106,7 @@ def check(raw: bytes, config: LetterConfig, links: Links | None = None) -> None:
     for line in body.split(b"\r\n"):
         assert len(line) <= 76, "the limit of quoted-printable"
         assert not line.startswith((b".", b"From ")), "SMTP and mbox files would change it"
+    assert relaxed_body(body) == body, "it is signed as it stands"
     for line in head.split(b"\r\n"):
         assert line.strip()
         # A single word that is longer, an address, cannot be folded.

@@ -85,6 +85,16 @@ def test_two_signatures_stand_side_by_side() -> None:
     assert re.findall(rb" a=([\w-]+);", both) == [b"ed25519-sha256", b"rsa-sha256"]
 
 
+@pytest.mark.parametrize("written", [daily, worst_case], ids=lambda f: f.__name__)
+def test_a_composer_signs_as_if_it_had_to_look_at_the_body(written: Callable) -> None:
+    one, signers = written(), [signer("rsa"), signer("ed25519")]
+    signed = Composer(CONFIG, signers=signers).mail(one)
+    assert verified(signed, 0)
+    assert verified(signed, 1)
+    at = one.created_at
+    assert signed == signers[1].sign(signers[0].sign(mail_of(written), at), at)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_same_letter_has_the_same_signature_whatever_the_zone(kind: str) -> None:
     there = AT.astimezone(timezone(timedelta(hours=9)))
@@ -175,7 +185,7 @@ def test_a_body_that_is_altered_fails(kind: str) -> None:
 def test_hostile_letters_verify(subject: str, name: str, sender: str, text: str, html: str, kind: str) -> None:
     config = CONFIG.model_copy(update={"name": sender})
     reader = letter(ADA if not name else ADA.__class__("ada", "ada@example.org", name))
-    mail = mime.join(mime.Head(config).of(reader, subject), [qp.encode(text)], [qp.encode(html)])
+    mail = mime.join(mime.Head(config).of(reader, subject), qp.encode(text), qp.encode(html))
     assert verified(signer(kind).sign(mail, AT))
 
 

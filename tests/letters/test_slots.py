@@ -9,6 +9,7 @@ from pathlib import Path
 
 import jinja2
 import pytest
+from mails import check
 from sample_letters import ADA, CONFIG, LINKS, PICKS, daily, letter, render
 
 from digest.letters import qp, twin
@@ -118,7 +119,7 @@ def test_whether_there_are_reasons_and_papers_can_be_tested(tmp_path: Path) -> N
     picks = (PICKS[0], replace(PICKS[0], reasons=()))
     title = PICKS[0].paper.title
     assert same(letter(picks=picks), templates) == f"{title}: told\n{title}: nothing told\n"
-    assert same(letter(picks=()), templates) == "none"
+    assert same(letter(picks=()), templates) == "none\n"
 
 
 def test_it_can_be_printed_joined_and_wrapped(tmp_path: Path) -> None:
@@ -171,6 +172,18 @@ def test_a_shell_is_filled_as_often_as_there_are_readers() -> None:
         filled = shell.fill([qp.encode(said), qp.encode("all"), b""])
         assert a2b_qp(filled.replace(b"\r\n", b"\n")).decode() == f"<{said}>: 5 % of all% {said}"
     assert Shell("no slots, 5 %", {}, []).fill([]) == b"no slots, 5 %=\r\n"
+
+
+@pytest.mark.parametrize("last", ["end", "end ", "\t", "{{ letter.name }}", "{{ letter.cards }}", "", "end\n"])
+def test_a_template_is_signed_as_it_stands_whatever_it_is_indented_with(tmp_path: Path, last: str) -> None:
+    one = letter(ADA, PICKS)
+    for kind in ("html", "txt"):
+        templates = mine(tmp_path, f"letter.{kind}", f"   a  b\t\tc \t\n\t{{{{ letter.lede }}}}   \n\n{last}")
+    composer = Composer(CONFIG, templates, LINKS)
+    assert composer.render(one) == twin.render(one, CONFIG, templates, LINKS)
+    mail = composer.mail(one)
+    check(mail, CONFIG, LINKS)
+    assert b"=\r\n\r\n--=_" not in mail, "a part ends with a line, not with half of one"
 
 
 CHANGED = ["\0aAstrange\0", "\0aAname", "a\0b", "\0AAname\0", "\0aaname\0", "\0\0", "\0aA\0"]

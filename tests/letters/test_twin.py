@@ -50,7 +50,7 @@ ADDRESSES = st.sampled_from(
 REASONS = st.builds(
     Reason,
     st.sampled_from(REASON_KINDS),
-    WORDS | st.sampled_from(["", "1", "17"]),
+    WORDS | st.sampled_from(["", "1", "17", "²"]),
     st.lists(WORDS, max_size=6).map(tuple),
     st.floats(0, 100),
     st.integers(0, 12),
@@ -266,6 +266,11 @@ def test_hostile_words_in_every_place_at_once(evil: str, links: Links | None) ->
     subject = parse(composer(CONFIG, links).mail(stored))["Subject"]
     assert "=?" not in subject
     assert "\u202e" not in subject
+
+
+def test_a_number_of_reasons_that_is_none_stops_no_letter() -> None:
+    picks = (replace(daily().picks[0], reasons=(Reason("more", "²"),)),)
+    compare(letter(picks=picks), CONFIG, LINKS, composer(CONFIG, LINKS))
 
 
 def test_a_composer_that_forgets_its_pieces_writes_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -235,6 +235,18 @@ class Machine(RuleBasedStateMachine):
     def recover(self) -> None:
         asyncio.run(settle_abandoned(self.store, Relay(), lambda: self.now))
 
+    @precondition(lambda self: self.at_work and "*" not in self.in_force())
+    @rule(limit=few, writes=some.booleans())
+    def all_fall_asleep(self, limit: int, writes: bool) -> None:
+        """Another one settles what they held and takes it; then they wake up."""
+        self.now += LEASE + timedelta(minutes=1)
+        self.recover()
+        self.sign_on(limit, writes)
+
+    @rule()
+    def resend(self) -> None:
+        self.decide("resend", 0, True)
+
     # ---- operators
 
     def in_force(self) -> set[str]:

@@ -38,7 +38,7 @@ def status(
     everyone: Annotated[bool, typer.Option("--subscribers", help="List the subscribers.")] = False,
     json: Json = False,
 ) -> None:
-    """Papers, subscribers, letters by state, what is paused, the last run."""
+    """Papers, subscribers, letters, pauses, the last run."""
     config = load_config()
     with opened(config, create=False) as store, store.read() as connection:
         stored, listings = papers.count(connection)

@@ -19,14 +19,17 @@ from digest import config as configuration
 from digest.config import Config
 from digest.delivery import bounces as came_back
 from digest.delivery.bounces import Mail, Severity
+from digest.delivery.breakers import Breakers, Figures
 from digest.letters.verp import Returns, Tag
 from digest.model import Outcome, Subscriber
-from digest.store import bounces, subscribers
+from digest.store import bounces, pauses, subscribers
 from digest.store.bounces import Bounce, Sent
 from digest.store.opening import Store
+from digest.store.pauses import EVERYTHING, Pause
 from digest.tokens import Keys
 
 Kind = Literal["hard", "soft", "refused", "complaint", "unsubscribe", "ignored", "forged", "unknown"]
+COUNTED = timedelta(days=1)  # the letters of so much time count as one run, however often a courier went out
 LATEST = timedelta(days=30)  # after a letter was written; a report that claims another time is dated by its letter
 MEANINGS: dict[Kind, str] = {
     "hard": "no such mailbox: suppressed at once",
@@ -167,6 +170,23 @@ def _unsigned(mail: Mail) -> str:
         f"{mail.detail} asks for it without a signature. If it is the reader's own wish: "
         f"`digest suppressions add {mail.asks_for} --reason unsubscribe`"
     )
+
+
+def pause_if_too_many(store: Store, now: datetime) -> Pause | None:
+    """Pause delivery where too many letters of the last day came back, or were reported; the pause."""
+    with store.write() as connection:
+        if EVERYTHING in pauses.in_force(connection, now):
+            return None
+        since = max(now - COUNTED, pauses.resumed_at(connection, now) or now - COUNTED)
+        found = bounces.figures(connection, since)
+        breakers = Breakers(Figures(sent=found.sent))
+        tripped = breakers.complained(found.complaints) or breakers.bounced(found.hard)
+        if tripped is None:
+            return None
+        until = None if tripped.until is None else now + tripped.until
+        made = Pause(tripped.scope, tripped.reason, "breaker", now, until)
+        pauses.pause(connection, made)
+        return made
 
 
 SAID: dict[str, bounces.Kind] = {"no-mailbox": "no-mailbox", "refused": "refused", "mailbox-full": "soft"}

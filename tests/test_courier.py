@@ -361,7 +361,7 @@ def test_a_run_of_failures_pauses_delivery(store: Store, home: Path, relay: Rela
     assert (pause.scope, pause.by, done.alerts) == ("*", "breaker", [pause.reason])
     assert isinstance(delivered(store, settings(home), relay).stopped, DeliveryPaused)
     with store.write() as connection:
-        pauses.resume(connection)
+        pauses.resume(connection, NOW)
     relay = Relay()
     assert delivered(store, settings(home), relay).counts == {LetterState.SENT: 100 - failed}
 

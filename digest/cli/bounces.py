@@ -12,8 +12,21 @@ from typing import Annotated
 import typer
 
 from digest import clock, config
-from digest.bounces import MEANINGS, Desk, Kind, Taken, keys_of
-from digest.cli.common import Json, app, complain, load_config, note, opened, row, say, say_json, show, table
+from digest.bounces import MEANINGS, Desk, Kind, Taken, keys_of, pause_if_too_many
+from digest.cli.common import (
+    Json,
+    app,
+    complain,
+    load_config,
+    note,
+    opened,
+    paused,
+    row,
+    say,
+    say_json,
+    show,
+    table,
+)
 from digest.config import Config
 from digest.delivery.bounces import MOST_BYTES
 from digest.delivery.imap import Mailbox
@@ -78,6 +91,8 @@ def _read(paths: list[str], imap: bool, recipient: str, dry_run: bool, json: boo
                         what = f"was stored, but cannot be moved to cur/: {error.strerror or error}"
                         remedy = "it counts once, however often it is read"
                         problems.append(Problem(mail.name, None, "", what, remedy))
+            if made := None if dry_run else pause_if_too_many(store, clock.now()):
+                note(paused(made))
     except DigestError:  # of the store or the mailbox; what was read until then is told all the same
         if taken:
             _tell(taken, problems, dry_run, json)

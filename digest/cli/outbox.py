@@ -146,7 +146,7 @@ def pause(
 def resume(provider: Provider = None) -> None:
     """End a pause, whoever began it."""
     with opened(load_config(), create=False) as store, store.write() as connection:
-        ended = pauses.resume(connection, None if provider is None else _scope(provider))
+        ended = pauses.resume(connection, clock.now(), None if provider is None else _scope(provider))
     say(f"{count(ended, 'pause')} ended; the next run sends what waits" if ended else "nothing was paused")
 
 

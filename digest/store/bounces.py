@@ -139,3 +139,24 @@ def letters_by_message_id(connection: sa.Connection, ids: Sequence[str]) -> list
 def _letters(connection: sa.Connection, where: sa.ColumnElement[bool]) -> list[Sent]:
     columns = (letter.c.id, letter.c.subscriber_id, letter.c.message_id, letter.c.address, letter.c.created_at)
     return [Sent(*row) for row in connection.execute(sa.select(*columns).where(where).order_by(letter.c.id))]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What came of the letters since a moment."""
+
+    sent: int
+    hard: int  # of those sent: they came back for good
+    complaints: int
+
+
+def figures(connection: sa.Connection, since: datetime) -> Figures:
+    sent = sa.select(letter.c.id).where(letter.c.sent_at > since)
+    number = connection.execute(sa.select(sa.func.count()).select_from(sent.subquery())).scalar_one()
+    rows = connection.execute(
+        sa.select(bounce.c.kind, sa.func.count(sa.distinct(bounce.c.letter_id)))
+        .where(bounce.c.letter_id.in_(sent), sa.not_(bounce.c.forgiven))
+        .group_by(bounce.c.kind)
+    )
+    by_kind = {r[0]: r[1] for r in rows}
+    return Figures(number, by_kind.get("hard", 0) + by_kind.get("refused", 0), by_kind.get("complaint", 0))

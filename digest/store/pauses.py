@@ -34,20 +34,27 @@ def pause(connection: sa.Connection, one: Pause) -> None:
     connection.execute(statement.on_conflict_do_update(index_elements=["scope"], set_=values))
 
 
-def resume(connection: sa.Connection, scope: str | None = None) -> int:
+def resume(connection: sa.Connection, now: datetime, scope: str | None = None) -> int:
     """End one pause, or all; how many there were."""
-    statement = sa.delete(table)
+    statement = sa.update(table).where(_lasts(now)).values(until=now)
     if scope is not None:
         statement = statement.where(table.c.scope == scope)
     return connection.execute(statement).rowcount
 
 
+def resumed_at(connection: sa.Connection, now: datetime, scope: str = EVERYTHING) -> datetime | None:
+    """When the last pause of a scope ended; what was counted before that does not count again."""
+    return connection.execute(sa.select(table.c.until).where(table.c.scope == scope, table.c.until <= now)).scalar()
+
+
 def in_force(connection: sa.Connection, now: datetime) -> dict[str, Pause]:
     """scope → pause, of those that have not run out."""
-    rows = connection.execute(
-        sa.select(table).where(sa.or_(table.c.until.is_(None), table.c.until > now)).order_by(table.c.scope)
-    )
+    rows = connection.execute(sa.select(table).where(_lasts(now)).order_by(table.c.scope))
     return {r.scope: Pause(r.scope, r.reason, r.by, r.at, r.until) for r in rows}
+
+
+def _lasts(now: datetime) -> sa.ColumnElement[bool]:
+    return sa.or_(table.c.until.is_(None), table.c.until > now)
 
 
 def load_pace(connection: sa.Connection) -> dict[str, Any]:

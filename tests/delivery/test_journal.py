@@ -140,7 +140,8 @@ for one in itertools.count(1):
     path = tmp_path / f"{journal.NAME}child"
     assert journal.is_held(path) is True
     running.kill()
-    lines += running.communicate()[0].splitlines(keepends=True)
+    lines += running.stdout.readlines()  # `communicate` would leave out what is buffered here
+    running.wait()
     assert journal.is_held(path) is False
     told = journal.strike(path)
     assert not told.alive

@@ -292,3 +292,25 @@ def test_what_is_wrong_with_a_list_is_named(digest: Digest, data: bytes, says: s
 def test_a_list_that_is_not_there(digest: Digest) -> None:
     assert "cannot be read" in digest("suppressions", "import", "no.csv", code=3).err
     assert "cannot be written" in digest("suppressions", "export", "no/where.csv", code=3).err
+
+
+def test_many_complaints_pause_delivery_until_somebody_resumes(digest: Digest) -> None:
+    """Three of the day's letters are reported, of thirty: no more leave, and the next look counts anew."""
+    for number in range(28):
+        digest.profile(f"reader{number}")
+    digest("profiles", "apply")
+    digest("run", "--day", "2026-03-14")
+    box = mailbox.Maildir(digest.home / "back")
+    for number in range(2):
+        box.add(complaint(letter=original(digest, f"reader{number}")))
+    assert "paused" not in digest("bounces", digest.home / "back").err
+    box.add(complaint(letter=original(digest, "reader2")))
+    said = digest("bounces", digest.home / "back").err
+    assert "by breaker: readers reported 3 of 30 letters as unwanted" in said
+    digest.profile("late")
+    digest("profiles", "apply")
+    assert "is paused by breaker" in digest("run", "--day", "2026-03-14", code=5).err
+    digest("resume")
+    digest("bounces", digest.home / "back")
+    digest("run", "--day", "2026-03-14")
+    assert digest("status", "--json").json["letters"]["sent"] == 31

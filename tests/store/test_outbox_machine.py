@@ -266,7 +266,7 @@ class Machine(RuleBasedStateMachine):
                 pauses.pause(connection, Pause(scope, "the relay moves", "operator", self.now, until))
                 self.paused[scope] = until
             elif act == "resume":
-                assert pauses.resume(connection, self.now) == len(self.paused)
+                assert pauses.resume(connection, self.now) == len(self.in_force())
                 self.paused = {}
             elif act == "expire":
                 outbox.expire(connection, self.now)

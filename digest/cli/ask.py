@@ -38,7 +38,7 @@ def status(
     everyone: Annotated[bool, typer.Option("--subscribers", help="List the subscribers.")] = False,
     json: Json = False,
 ) -> None:
-    """Papers, subscribers, letters by state, the last run."""
+    """Papers, subscribers, letters, pauses, the last run."""
     config = load_config()
     with opened(config, create=False) as store, store.read() as connection:
         stored, listings = papers.count(connection)
@@ -47,6 +47,7 @@ def status(
         by_state = subscribers.count_by_state(connection)
         by_letter = outbox.count_by_state(connection)
         last = editions.last_run(connection)
+        stops = pauses.in_force(connection, clock.now())
     waits = by_letter.get("ready", 0) + by_letter.get("deferred", 0)
     active = [one.next_due_at for one in readers if one.state.value == "active" and one.next_due_at]
     if json:
@@ -58,6 +59,7 @@ def status(
                 "newest_listing": newest,
                 "subscribers": by_state,
                 "letters": {state.value: by_letter.get(state.value, 0) for state in LetterState},
+                "paused": [asdict(stop) for stop in stops.values()],
                 "next_due_at": min(active, default=None),
                 "last_run": last
                 and {
@@ -83,6 +85,8 @@ def status(
         "letters",
         (_counts(by_letter) or "none yet") + (hinted("; `digest run` sends what is ready") if waits else ""),
     )
+    for stop in stops.values():
+        row(made, "paused", paused(stop))
     row(made, "last run", _run(last) if last else "none yet")
     row(made, "next due", local(min(active)) if active else "nobody")
     show(made)

@@ -144,7 +144,7 @@ def pause(
 
 @app.command(epilog="Example: digest resume")
 def resume(provider: Provider = None) -> None:
-    """Go on sending after a pause, whoever began it."""
+    """End a pause, whoever began it."""
     with opened(load_config(), create=False) as store, store.write() as connection:
         ended = pauses.resume(connection, clock.now(), None if provider is None else _scope(provider))
     say(f"{count(ended, 'pause')} ended; the next run sends what waits" if ended else "nothing was paused")

@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count as numbers
-from typing import Protocol
+from typing import Protocol, cast
 
 from digest.assembly import compose, composer_of, transport_of
 from digest.config import Config
@@ -34,6 +34,7 @@ from digest.errors import (
     DigestError,
     LeaseLost,
     NotMailable,
+    NotRecorded,
     RelayUnusable,
     TemplateInvalid,
 )
@@ -58,6 +59,7 @@ PAUSED_FOR = timedelta(minutes=5)  # until a letter to a paused provider is look
 PATIENCE = timedelta(minutes=10)  # for which a round waits until the pace allows more
 RETURNS = 3  # so often the transport may give a letter back; then it waits for the next run
 TOLD = 1000  # troubles that are told one by one
+LATER = "its turn comes later"
 ANYBODY = ""  # a provider that no address has: what holds for it holds for all
 
 log = logging.getLogger(__name__)
@@ -184,7 +186,8 @@ class _Round:
         self._returned: Counter[int] = Counter()
         self._stuck: list[Letter] = []  # was returned too often, and waits for the next run
         self._opens = 0.0  # until then (monotonic) nothing may leave
-        self._due: datetime | None = None  # the first turn of what was put off
+        self._due: float | None = None  # the first turn (monotonic) of what was put off
+        self._later: datetime | None = None  # the turn of everything, where it is too far off to wait for
 
         self._most = FEWEST  # letters to have at once
         self._answered = 0
@@ -215,7 +218,14 @@ class _Round:
                 self._end(None)
                 if self._pace.changed:
                     self._ledger.save_pace(self._pace.saved(self.now()))
-                self._ledger.sign_off(self._fault, isinstance(self._fault, DeliveryCancelled))
+                why = str(self._fault or (LATER if self._later else ""))
+                cancelled = isinstance(self._fault, DeliveryCancelled)
+                doubt = self._ledger.sign_off(why, self._later, cancelled=cancelled)
+                if isinstance(self._fault, NotRecorded):  # by now it is
+                    self._fault = cast(DigestError, self._fault.fields["detail"])
+                for letter, _ in self._taken.values():  # a transport that broke its word
+                    if letter.id in doubt:
+                        _count(self.result, letter, doubt[letter.id])
         finally:
             await self.transport.close()
         if self._fault:
@@ -306,7 +316,7 @@ class _Round:
         return False
 
     def leaving(self, parcel: Parcel) -> bool:
-        if self._ended:
+        if self._ended and not self._later:  # what was taken in time may leave, though others have to wait
             return False
         if self._ledger.leave(self._taken[parcel.message_id][0]):
             return True
@@ -352,16 +362,16 @@ class _Round:
             self._queue.appendleft(letter)
             self._opens = now + min(everybody, HOLD)
             if everybody != math.inf and everybody > self.patience.total_seconds():
-                self._due = self.now() + timedelta(seconds=everybody)
+                self._later = self.now() + timedelta(seconds=everybody)
                 self._end(None)
         elif wait == math.inf and sum(map(len, self._parked.values())) < PARKED:
             self._parked.setdefault(provider, deque()).append(letter)
         elif wait <= HOLD:
             heapq.heappush(self._held, (now + wait, next(self._numbers), letter))
         else:
-            until = self.now() + timedelta(seconds=min(wait, HOLD) if wait == math.inf else wait)
-            self._due = min(self._due or until, until)
-            self._ledger.put_off(letter, "its turn comes later", until)
+            wait = HOLD if wait == math.inf else wait
+            self._due = min(self._due or math.inf, now + wait)
+            self._ledger.put_off(letter, LATER, self.now() + timedelta(seconds=wait))
 
     def _unpark(self, provider: str) -> None:
         if waiting := self._parked.get(provider):
@@ -412,7 +422,7 @@ class _Round:
                 self.progress(told)
             for some in batched(ids, SLICE):
                 await self._add(some)
-            if self._is_idle() and not await self._waits_for_turns():
+            if self._is_idle() and not self._waits_for_turns():
                 return
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._kick.wait(), TICK)
@@ -450,11 +460,12 @@ class _Round:
         waits = self._queue or self._held or self._taken or any(self._parked.values())
         return self._exhausted and not waits and not self._ledger.untold
 
-    async def _waits_for_turns(self) -> bool:
-        """Whether it is worth waiting for what was put off; if so it is waited for, a little at a time."""
-        if self._due is None or self._due > self.now() + self.patience:
+    def _waits_for_turns(self) -> bool:
+        """Whether it is worth waiting for what was put off. Once its turn has come it may be claimed again."""
+        now = time.monotonic()
+        if self._due is None or self._due > now + self.patience.total_seconds():
             return False
-        if self._due <= self.now():
+        if self._due <= now:
             self._due, self._exhausted = None, False
         return True
 

@@ -122,7 +122,7 @@ class Ledger:
         if outcome.kind in SAID:
             self._addresses[letter.id] = letter.subscriber.address
         if self.journal and letter.id in self._left:
-            self.journal.heard(letter.id, letter.attempts, outcome)
+            self.journal.heard(letter.id, outcome, letter.attempts)
 
     def know_of(self, letter_id: int, outcome: Outcome) -> None:
         """The same of one that could not even be read."""
@@ -194,17 +194,18 @@ class Ledger:
         self.paused |= {one.scope: one for one in self._pauses}
         return wanted
 
-    def sign_off(self, fault: DigestError | None, cancelled: bool) -> None:
-        """Tell the last of it, and give back what never left. Raises `NotRecorded`: then whoever comes next reads
-        the journal."""
+    def sign_off(self, why: str, until: datetime | None, *, cancelled: bool) -> dict[int, Outcome]:
+        """Tell the last of it, and give back what never left, until `until` and because of `why`; of what left and
+        was never answered the outcomes. Raises `NotRecorded`: then whoever comes next reads the journal."""
         self._thread.shutdown()
-        recorded = False
+        recorded, doubt = False, dict[int, Outcome]()
         try:
-            self._tell(self._work(), last=lambda connection: self._close(connection, fault, cancelled))
+            self._tell(self._work(), last=lambda there: doubt.update(self._close(there, why, until, cancelled)))
             recorded = True
         finally:
             if self.journal:
                 self.journal.close(remove=recorded)
+        return doubt
 
     def _work(self, claim: int = 0, in_hand: frozenset[int] = frozenset()) -> _Work:
         return _Work(
@@ -267,15 +268,19 @@ class Ledger:
         if work.pace is not None:
             pauses.save_pace(connection, work.pace)
 
-    def _close(self, connection: sa.Connection, fault: DigestError | None, cancelled: bool) -> None:
+    def _close(
+        self, connection: sa.Connection, why: str, until: datetime | None, cancelled: bool
+    ) -> dict[int, Outcome]:
         """Nothing is under way any more: of what we still hold only what was let go may have left."""
         now = self._now()
         held = outbox.held_by(connection, self._token)
-        doubt = Outcome(LetterState.UNCERTAIN, "the run ended before the answer came", kind="unknown-fate")
-        outbox.record(connection, self._token, {i: doubt for i in held if i in self._left}, now)
+        unknown = Outcome(LetterState.UNCERTAIN, "the run ended before the answer came", kind="unknown-fate")
+        doubt = {i: unknown for i in held if i in self._left}
+        outbox.record(connection, self._token, doubt, now)
         rest = [i for i in held if i not in self._left]
-        outbox.give_back(connection, self._token, rest, str(fault or ""), now)
+        outbox.give_back(connection, self._token, rest, why, now, until)
         if cancelled or couriers.wanted(connection, self._token) == "cancel":
             # What we put off or gave back had not waited when the operator took back what waits.
             outbox.cancel(connection, now, {*rest, *self._again})
         couriers.sign_off(connection, self._token)
+        return doubt

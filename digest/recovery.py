@@ -73,14 +73,14 @@ async def _settle(
     outcomes: dict[int, Outcome] = {}
     untouched: list[int] = []
     for letter_id, (message_id, attempt) in outbox.held_by(connection, one.token).items():
-        said = told.heard.get(letter_id) if told else None
-        # What a journal from before the last boot does not say may have been lost with the machine; and after what
-        # it says of a refusal a later try may have stood.
-        whole = told is not None and _is_here(one)
-        if said and said[0] == attempt and (whole or said[1].state is LetterState.SENT):
-            outcomes[letter_id] = said[1]
+        # What it says of an earlier try is old.
+        current = told is not None and told.attempts.get(letter_id) == attempt
+        said = told.heard.get(letter_id) if told and current else None
+        if said:
+            outcomes[letter_id] = said
             continue
-        if whole and told and told.left.get(letter_id) != attempt:
+        # What a journal from before the last boot does not say may have been lost with the machine.
+        if told and _is_here(one) and not (current and letter_id in told.left):
             untouched.append(letter_id)
             continue
         # Another place, as after a change of configuration, knows nothing of this parcel.

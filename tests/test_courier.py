@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from given import DAY, NOW, add, letter, memory, paper, states, stored_papers, subscribe, write
+from given import DAY, NOW, add, letter, paper, states, stored_papers, subscribe, write
 from relay import ACCEPTED, DOWN, Relay, domain
 
 from digest import config as configuration
-from digest import courier
+from digest import courier, ledger
 from digest.config import Config
 from digest.courier import Delivered, deliver
 from digest.delivery import journal
@@ -212,10 +212,9 @@ def test_a_letter_that_cannot_be_composed_stops_no_other(
         return compose(one, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(courier, "compose", broken)
-    assert delivered(store, settings(home), relay).counts == {LetterState.SENT: 4, LetterState.FAILED: 1}
-    (one,) = every(store, LetterState.FAILED)
+    assert delivered(store, settings(home), relay).counts == {LetterState.SENT: 4, LetterState.DEFERRED: 1}
+    (one,) = every(store, LetterState.DEFERRED)  # it may be the machine's fault, and pass
     assert "ZeroDivisionError: words of a paper" in one.note
-    assert memory(store, one.subscriber) == {}
 
 
 # ---- asked to stop
@@ -411,6 +410,7 @@ def test_more_than_memory_holds_may_wait_for_one_provider(
     store: Store, home: Path, relay: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(courier, "PARKED", 5)
+    monkeypatch.setattr(courier, "HOLD", 0.2)
     waiting(store, 60)
     config = settings(home, "[delivery.providers.default]\nconnections = 1\n")
     done = delivered(store, config, relay)
@@ -525,7 +525,7 @@ def impatient(store_url: str) -> Iterator[Store]:
 def test_what_could_not_be_recorded_is_known_from_the_journal(
     impatient: Store, home: Path, relay: Relay, monkeypatch: pytest.MonkeyPatch, quick: None
 ) -> None:
-    monkeypatch.setattr(courier, "RECORD_TRIES", 1)
+    monkeypatch.setattr(ledger, "RECORD_TRIES", 1)
     monkeypatch.setattr(courier, "BATCH", 40)
     waiting(impatient, 100)
     other = impatient.engine.connect()
@@ -538,8 +538,7 @@ def test_what_could_not_be_recorded_is_known_from_the_journal(
             other.execution_options(digest_write=True).begin()
 
     relay.hear = after(50, lock)
-    with pytest.raises(NotRecorded):
-        delivered(impatient, settings(home), relay)
+    assert isinstance(delivered(impatient, settings(home), relay).stopped, NotRecorded)
     other.close()
     first = list(relay.arrived)
     assert 40 < len(first) < 100
@@ -566,7 +565,7 @@ def test_a_courier_whose_letters_were_taken_away_lets_none_of_them_go(
         nonlocal number
         number += 1
         if number == 10:
-            later = NOW + courier.LEASE
+            later = NOW + ledger.LEASE
             settled.extend(await settle_abandoned(store, Relay(), lambda: later))
 
     relay.hear = hear
@@ -576,7 +575,7 @@ def test_a_courier_whose_letters_were_taken_away_lets_none_of_them_go(
     assert states(store) == {"sent": 9, "ready": 51}
     assert {outcome.state for _, outcome in settled} <= {LetterState.SENT}
     assert left_behind(home) == []
-    again = delivered(store, settings(home), relay, now=NOW + courier.LEASE)
+    again = delivered(store, settings(home), relay, now=NOW + ledger.LEASE)
     assert again.counts == {LetterState.SENT: 51}
     assert len(relay.arrived) == len(set(relay.arrived)) == 60
 

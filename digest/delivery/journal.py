@@ -58,7 +58,7 @@ class Journal:
             _remove(self.path)
             raise
 
-    def leaving(self, letter_id: int, attempt: int) -> bool:
+    def leaving(self, letter_id: int, attempt: int = 1) -> bool:
         """The letter is about to leave; False: it must not, as its fate could not be known afterwards.
 
         `attempt` counts its claims: a run may claim a letter again, and what was said of it before is then old.
@@ -70,9 +70,9 @@ class Journal:
         """Whether somebody has taken the letters away."""
         return self._byte[0] != GO[0]
 
-    def heard(self, letter_id: int, attempt: int, outcome: Outcome) -> None:
+    def heard(self, letter_id: int, outcome: Outcome, attempt: int = 1) -> None:
         """What became of it."""
-        self._say(_heard(letter_id, attempt, outcome))
+        self._say(_heard(letter_id, outcome, attempt))
 
     def forget(self, left: Mapping[int, int], unrecorded: Mapping[int, Outcome]) -> None:
         """The store knows of everything but these letters (id → attempt). Starts a new segment where this one has
@@ -80,7 +80,7 @@ class Journal:
         if self._size < SEGMENT_BYTES:
             return
         lines = [_left(i, attempt) for i, attempt in left.items()]
-        lines += [_heard(i, left[i], one) for i, one in unrecorded.items() if i in left]
+        lines += [_heard(i, one, left.get(i, 1)) for i, one in unrecorded.items()]
         old, number = self._file, self._number
         try:
             self._file = self._next_segment(lines)
@@ -132,8 +132,9 @@ class Told:
     """What a courier's journal says."""
 
     alive: bool  # its process still runs, asleep or not
-    left: dict[int, int] = field(default_factory=dict)  # letters that may have left → at which attempt
-    heard: dict[int, tuple[int, Outcome]] = field(default_factory=dict)  # whose fate is known → attempt, and fate
+    left: set[int] = field(default_factory=set)  # letters that may have left
+    heard: dict[int, Outcome] = field(default_factory=dict)  # of them those whose fate is known
+    attempts: dict[int, int] = field(default_factory=dict, compare=False)  # at which attempt that was
 
 
 def is_held(path: Path) -> bool | None:
@@ -197,7 +198,7 @@ def _left(letter_id: int, attempt: int) -> str:
     return f"> {letter_id} {attempt}\n"
 
 
-def _heard(letter_id: int, attempt: int, outcome: Outcome) -> str:
+def _heard(letter_id: int, outcome: Outcome, attempt: int) -> str:
     wait = outcome.wait.total_seconds() if outcome.wait else None
     said: list[Any] = [letter_id, attempt, outcome.state.value, outcome.reply, outcome.where, outcome.kind, wait]
     return f"< {json.dumps(said)}\n"
@@ -207,13 +208,14 @@ def _take(told: Told, line: str) -> None:
     with suppress(ValueError, TypeError, KeyError, OverflowError):  # a disk that went down may leave anything
         if line.startswith("> "):
             letter_id, attempt = map(int, line[2:].split())
-            told.left[letter_id] = attempt
+            told.left.add(letter_id)
+            told.attempts[letter_id] = attempt
             told.heard.pop(letter_id, None)  # what was said of an earlier try
         elif line.startswith("< "):
             letter_id, attempt, state, reply, where, kind, wait = json.loads(line[2:])
             waits = None if wait is None else timedelta(seconds=wait)
             outcome = Outcome(LetterState(state), reply, where, kind, waits)  # type: ignore[arg-type]
-            told.heard[int(letter_id)] = int(attempt), outcome
+            told.heard[int(letter_id)], told.attempts[int(letter_id)] = outcome, int(attempt)
 
 
 def _remove(path: Path) -> None:

@@ -236,7 +236,7 @@ def test_a_long_journal_stays_small(kept: Journal, monkeypatch: pytest.MonkeyPat
     for one in range(1, 1000):
         assert kept.leaving(one)
         kept.heard(one, SENT)
-        kept.forget({1000}, {one: SENT})
+        kept.forget({1000: 1}, {one: SENT})
     assert len(files(kept.path.parent)) == 2
     assert sum(path.stat().st_size for path in kept.path.parent.iterdir()) < 600
     told = journal.strike(kept.path)
@@ -263,7 +263,7 @@ def test_a_kill_while_the_next_segment_begins_loses_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(os, fault, stop)
         with pytest.raises(KeyboardInterrupt):
-            kept.forget({6, 7}, {8: SENT})
+            kept.forget({6: 1, 7: 1}, {8: SENT})
     assert [(told.left >= {6, 7}, told.heard) for told in found] == [(True, {8: SENT})]
 
 
@@ -275,7 +275,7 @@ def test_without_room_for_the_next_segment_the_old_one_goes_on(
         kept.leaving(one)
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", _full)
-        kept.forget({8}, {})
+        kept.forget({8: 1}, {})
     assert not kept.fault
     assert kept.leaving(9)
     assert journal.strike(kept.path).left == set(range(1, 10))
@@ -311,7 +311,7 @@ def test_whatever_happens_what_is_under_way_and_what_is_not_recorded_is_there(
                     kept.heard(one, unrecorded[one])
             elif act == "record":
                 unrecorded.clear()
-                kept.forget(under_way, unrecorded)
+                kept.forget(dict.fromkeys(under_way, 1), unrecorded)
             told = journal.strike(copied(kept, folder / "read"))
             assert under_way <= told.left - told.heard.keys()
             assert unrecorded.items() <= told.heard.items()

@@ -174,10 +174,15 @@ class Machine(RuleBasedStateMachine):
                 one.lease_until = self.now + LEASE
                 one.hand += outbox.claim(connection, one.token, self.now, limit)
 
+    def attempt(self, each: int) -> int:
+        with self.store.read() as connection:
+            return letters.by_ids(connection, [each])[0].attempts
+
     def let_go(self, one: At, each: int, answer: str | None, arrives: bool) -> None:
         """A letter leaves, if it may, and the relay answers; None: not yet."""
         # The journal must do alone, as the clock of a courier that was asleep may be late.
-        if not (one.journal.leaving(each) if one.journal else self.now < one.lease_until):
+        attempt = self.attempt(each)
+        if not (one.journal.leaving(each, attempt) if one.journal else self.now < one.lease_until):
             return
         assert each not in self.spent, "it had arrived, and nobody asked for it once more"
         if answer in (None, "is silent"):
@@ -190,7 +195,7 @@ class Machine(RuleBasedStateMachine):
         else:
             one.heard[each] = ANSWERS[answer]
             if one.journal:
-                one.journal.heard(each, ANSWERS[answer])
+                one.journal.heard(each, ANSWERS[answer], attempt)
 
     def go_on(self, one: At, then: str) -> None:
         if then == "records":
@@ -214,7 +219,7 @@ class Machine(RuleBasedStateMachine):
             assert after[each].state == one.heard[each].state
         one.heard = {}
         if one.journal:
-            one.journal.forget(one.left, one.heard)
+            one.journal.forget({each: self.attempt(each) for each in one.left}, one.heard)
 
     def give_back(self, one: At) -> None:
         before = self.rows()

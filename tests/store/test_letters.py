@@ -196,7 +196,8 @@ def test_the_daily_statements_read_no_table_whole(tmp_path: Path) -> None:
     store.close()
     assert len(asked) >= 10
     tables = tuple(f"SCAN {name}" for name in ("letter", "pick", "subscriber", "paper"))
-    assert [plan for plan in plans if plan.startswith(tables)] == []
+    few = ("ix_letter_waiting", "ix_letter_lease")  # partial indexes, of what is still to be sent
+    assert [plan for plan in plans if plan.startswith(tables) and not any(one in plan for one in few)] == []
 
 
 def test_only_an_empty_letter_can_be_reopened(store: Store) -> None:

@@ -54,11 +54,10 @@ class Postfix:
         if shutil.which("postfix", path=f"{os.environ.get('PATH', '')}:{SBIN}") is None:
             raise Unavailable("no postfix (Debian: postfix)")
         as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
-        if as_root and subprocess.run([*as_root, "true"], capture_output=True, check=False).returncode:
-            raise Unavailable("Postfix must be started by root, and sudo asks for a password")
-        self._keeper = subprocess.Popen(
-            [*as_root, sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        if as_root and not _works([*as_root, "true"]):
+            raise Unavailable("Postfix must be started by root, and there is no sudo without a password")
+        command = [*as_root, sys.executable, "-B", __file__]  # no byte code that is root's
+        self._keeper = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         try:
             said = self._ask(asdict(wishes))
         except BaseException:
@@ -86,6 +85,14 @@ class Postfix:
             assert time.monotonic() < deadline, f"{left} mails are still in the queue\n{self.words()}"
             time.sleep(0.05)
 
+    def halt(self) -> None:
+        """As at a crash, or an upgrade: nobody says goodbye."""
+        self._ask("halt")
+
+    def start(self) -> None:
+        """After `halt`."""
+        self._ask("start")
+
     def words(self) -> str:
         """The end of its log."""
         return self.log.read_text("utf-8", "replace")[-3000:]
@@ -97,6 +104,13 @@ class Postfix:
     def stop(self) -> None:
         with suppress(BrokenPipeError):
             self._keeper.communicate()
+
+
+def _works(command: Sequence[str]) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
 
 
 class Unavailable(Exception):
@@ -172,7 +186,7 @@ postlog unix-dgram n - n - 1 postlogd
 
 class _Keeper:
     def __init__(self, folder: Path, wishes: Wishes) -> None:
-        self.folder, self.wishes = folder, wishes
+        self.folder = folder
         self.port, far_port = _free_ports(2)
         uid = int(os.environ.get("SUDO_UID", "0")) or pwd.getpwnam("nobody").pw_uid  # Postfix takes no root for it
         gid = pwd.getpwuid(uid).pw_gid
@@ -197,6 +211,9 @@ class _Keeper:
         passed_on = {wishes.far: f"smtp:[127.0.0.1]:{far_port}"} if wishes.far else {}
         self._table("transport", {**passed_on, **dict.fromkeys(wishes.full, "full:")})
         self._certify()
+        self._logins = _Logins(str(folder / "auth"), wishes.user, wishes.password)
+        (folder / "auth").chmod(0o666)
+        threading.Thread(target=self._logins.serve_forever, daemon=True).start()
 
     def _write(self, name: str, text: str) -> None:
         (self.folder / name).write_text(text, "utf-8")
@@ -214,9 +231,6 @@ class _Keeper:
         )
 
     def start(self) -> None:
-        self._logins = _Logins(str(self.folder / "auth"), self.wishes.user, self.wishes.password)
-        (self.folder / "auth").chmod(0o666)
-        threading.Thread(target=self._logins.serve_forever, daemon=True).start()
         environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:{SBIN}"}
         command = ["postfix", "-c", str(self.folder / "etc"), "start"]
         subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
@@ -230,9 +244,15 @@ class _Keeper:
             time.sleep(0.02)
 
     def queue(self) -> int:
-        """Mails that are neither delivered nor returned."""
-        names = ("maildrop", "incoming", "active", "deferred", "hold")
-        return sum(len(files) for name in names for *_, files in os.walk(self.folder / "queue" / name))
+        """Mails that it took and that are neither delivered nor returned."""
+        number = 0
+        for name in ("maildrop", "incoming", "active", "deferred", "hold"):
+            for folder, _, files in os.walk(self.folder / "queue" / name):
+                for file in files:
+                    with suppress(FileNotFoundError):
+                        # One that is not yet whole, of which nobody was told that it was taken, cannot be executed.
+                        number += bool(os.stat(f"{folder}/{file}").st_mode & 0o100)
+        return number
 
     def stop(self) -> None:
         """All of its processes are one group, the one of its master."""
@@ -310,8 +330,9 @@ def keep() -> None:
         keeper = _Keeper(folder, Wishes(**json.loads(sys.stdin.readline())))
         keeper.start()
         print(json.dumps({"port": keeper.port, "folder": str(folder)}), flush=True)
-        for _ in sys.stdin:
-            print(keeper.queue(), flush=True)
+        deeds = {"queue": keeper.queue, "halt": keeper.stop, "start": keeper.start}
+        for question in map(json.loads, sys.stdin):
+            print(json.dumps(deeds[question]()), flush=True)
     except BaseException:
         with suppress(OSError):
             print((folder / "mail.log").read_text()[-3000:], file=sys.stderr)

@@ -81,7 +81,8 @@ class Postfix:
     def wait_until_empty(self) -> None:
         """Until all that it took is delivered or has come back."""
         deadline = time.monotonic() + PATIENCE
-        while left := self._ask("queue"):
+        # Twice: a report may be written between the look at the one queue and the next.
+        while left := self._ask("queue") or self._ask("queue"):
             assert time.monotonic() < deadline, f"{left} mails are still in the queue\n{self.words()}"
             time.sleep(0.05)
 

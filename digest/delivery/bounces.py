@@ -198,10 +198,11 @@ def judged(status: str, said: str) -> tuple[Severity, str]:
         words = f"{status} {words}"
         known = status
     judgement = judge(code, words.strip())
+    if known == "5.4.7":  # it was tried for too long
+        return "soft", judgement.reply
     if judgement.kind in _BY_KIND:
         return _BY_KIND[judgement.kind], judgement.reply
-    soft = known == "5.4.7" or judgement.state is LetterState.DEFERRED  # 5.4.7: it was tried for too long
-    return "soft" if soft else "ignored", judgement.reply
+    return "soft" if judgement.state is LetterState.DEFERRED else "ignored", judgement.reply
 
 
 # What is refused for our own sake or the letter's is no fault of the address.

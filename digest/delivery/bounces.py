@@ -200,8 +200,9 @@ def judged(status: str, said: str) -> tuple[Severity, str]:
     judgement = judge(code, words.strip())
     if known == "5.4.7":  # it was tried for too long
         return "soft", judgement.reply
-    soft = judgement.state is LetterState.DEFERRED
-    return _BY_KIND.get(judgement.kind, "soft" if soft else "ignored"), judgement.reply
+    if judgement.kind in _BY_KIND:
+        return _BY_KIND[judgement.kind], judgement.reply
+    return "soft" if judgement.state is LetterState.DEFERRED else "ignored", judgement.reply
 
 
 # What is refused for our own sake or the letter's is no fault of the address.

@@ -166,7 +166,7 @@ class DeliveryError(DigestError):
 
 
 class RelayUnusable(DeliveryError):
-    """{where}: {detail}. {remedy}. No letter was marked; they wait in the store for the next run."""
+    """{where}: {detail}. {remedy}. Nobody is marked for it; what has not left waits for the next run."""
 
 
 class DeliveryPaused(DeliveryError):

@@ -30,7 +30,7 @@ from digest.cli.common import (
 )
 from digest.letters.subject import count
 from digest.model import LetterState, Subscriber
-from digest.store import editions, letters, outbox, papers, pauses, subscribers
+from digest.store import couriers, editions, letters, outbox, papers, pauses, subscribers
 
 
 @app.command(epilog="Example: digest status --subscribers")
@@ -47,6 +47,7 @@ def status(
         by_state = subscribers.count_by_state(connection)
         by_letter = outbox.count_by_state(connection)
         last = editions.last_run(connection)
+        at_work = bool(couriers.everyone(connection))
         stops = pauses.in_force(connection, clock.now())
     waits = by_letter.get("ready", 0) + by_letter.get("deferred", 0)
     active = [one.next_due_at for one in readers if one.state.value == "active" and one.next_due_at]
@@ -87,7 +88,7 @@ def status(
     )
     for stop in stops.values():
         row(made, "paused", paused(stop))
-    row(made, "last run", _run(last) if last else "none yet")
+    row(made, "last run", _run(last, at_work) if last else "none yet")
     row(made, "next due", local(min(active)) if active else "nobody")
     show(made)
     if everyone:
@@ -186,13 +187,14 @@ def _counts(by_state: dict[str, int]) -> str:
     return ", ".join(f"{number} {state}" for state, number in by_state.items() if number)
 
 
-def _run(last: editions.Run) -> str:
+def _run(last: editions.Run, at_work: bool) -> str:
     """When, what came of it, and last, since it may be long, what stopped it."""
     words = {"ready": "written", "already": "written before", "unwritten": "could not be chosen"}
     counts = [f"{number} {words.get(what, what)}" for what, number in last.counts.items()]
     took = [f"{(last.ended_at - last.started_at).total_seconds():.0f} s"] if last.ended_at else []
     age = (clock.now() - last.started_at).total_seconds()
-    state = last.outcome if last.ended_at else "still going" if age < 3600 else "did not end: it was killed"
+    going = age < 3600 or at_work
+    state = last.outcome if last.ended_at else "still going" if going else "did not end: it was killed"
     if state == "done" and not counts:
         state = "nothing was due"
     return ", ".join([local(last.started_at), *took, *counts, state])

@@ -189,7 +189,7 @@ def test_a_server_that_is_down_marks_nobody(letters: Digest, server: Controller,
     server.stop()
     answer = letters("run", "--day", DAY, code=5)
     assert f"127.0.0.1:{port}" in answer.err
-    assert "No letter was marked" in answer.err
+    assert "Nobody is marked for it" in answer.err
     assert letters("status", "--json").json["letters"]["ready"] == 3
     assert "stopped" in letters("status").out
     again = listen(inbox, port)

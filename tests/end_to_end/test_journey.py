@@ -385,7 +385,7 @@ def test_a_full_disk_while_filing_loses_no_letter(digest: Digest, monkeypatch: p
         patch.setattr(os, "write", full)
         answer = digest("run", "--day", DAY, code=5)
     assert wrote["mail"] > 1
-    assert "No letter was marked" in answer.err
+    assert "Nobody is marked for it" in answer.err
     letters = digest("status", "--json").json["letters"]
     assert (letters["sent"], letters["ready"]) == (1, 2)
     assert digest("run", "--day", DAY, "--json").json["delivered"] == {"sent": 2}

@@ -247,11 +247,12 @@ class _Round:
             self._end(None)
             watching.cancel()
             carrying.cancel()  # of no effect where it is done
+            # The feeding is never cancelled: nobody would know whether what it was telling the store had been written.
+            await asyncio.wait({watching, carrying, feeding})
             for task in (watching, carrying):
                 with suppress(asyncio.CancelledError):
-                    await task
-            # Never cancelled: nobody would know whether what it was telling the store had been written.
-            await feeding
+                    task.result()
+            feeding.result()
 
     # ---- what the transport asks (digest.delivery.transport.Supply)
 
@@ -429,7 +430,7 @@ class _Round:
             self._kick.clear()
 
     async def _add(self, ids: list[int]) -> None:
-        claimed, faults = self._ledger.load(ids)
+        claimed, faults = await self._ledger.load(ids)
         for letter_id, error in faults.items():
             log.error("letter %d cannot be read", letter_id, exc_info=error)
             why = f"it cannot be read: {type(error).__name__}: {error}"

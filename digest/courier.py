@@ -236,7 +236,8 @@ class _Round:
         feeding = asyncio.create_task(self._feed())
         carrying = asyncio.create_task(self.transport.carry(self))
         try:
-            await asyncio.wait({carrying, feeding}, return_when=asyncio.FIRST_COMPLETED)
+            # Whoever watches ends by an error alone; without it nobody keeps the lease.
+            await asyncio.wait({carrying, feeding, watching}, return_when=asyncio.FIRST_COMPLETED)
             self._end(None)
             patience = self.config.delivery.grace_seconds  # for what is under way, when asked to stop
             while not carrying.done() and patience > 0:

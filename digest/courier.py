@@ -248,7 +248,7 @@ class _Round:
             self._end(None)
             watching.cancel()
             carrying.cancel()  # of no effect where it is done
-            # The feeding is never cancelled: nobody would know whether what it was telling the store had been written.
+            # Feeding is never cancelled: nobody would know whether what it was telling the store had been written.
             await asyncio.wait({watching, carrying, feeding})
             for task in (watching, carrying):
                 with suppress(asyncio.CancelledError):

@@ -18,15 +18,13 @@ from test_courier import delivered, every, home, left_behind, quick, relay, sett
 
 from digest import courier, ledger
 from digest.courier import Delivered, deliver
-from digest.delivery import journal
 from digest.delivery.breakers import Breakers
 from digest.delivery.journal import Journal
 from digest.delivery.pace import Pace
 from digest.delivery.transport import Parcel
 from digest.errors import DeliveryPaused, StoreError, StoreUnreachable
 from digest.ledger import Ledger
-from digest.letters.compose import Composer
-from digest.model import Letter, LetterState, Outcome
+from digest.model import LetterState, Outcome
 from digest.store import couriers, letters, outbox, pauses
 from digest.store.opening import Store
 

@@ -236,7 +236,8 @@ class _Round:
         feeding = asyncio.create_task(self._feed())
         carrying = asyncio.create_task(self.transport.carry(self))
         try:
-            await asyncio.wait({carrying, feeding}, return_when=asyncio.FIRST_COMPLETED)
+            # Whoever watches ends by an error alone; without it nobody keeps the lease.
+            await asyncio.wait({carrying, feeding, watching}, return_when=asyncio.FIRST_COMPLETED)
             self._end(None)
             patience = self.config.delivery.grace_seconds  # for what is under way, when asked to stop
             while not carrying.done() and patience > 0:
@@ -247,11 +248,12 @@ class _Round:
             self._end(None)
             watching.cancel()
             carrying.cancel()  # of no effect where it is done
+            # Feeding is never cancelled: nobody would know whether what it was telling the store had been written.
+            await asyncio.wait({watching, carrying, feeding})
             for task in (watching, carrying):
                 with suppress(asyncio.CancelledError):
-                    await task
-            # Never cancelled: nobody would know whether what it was telling the store had been written.
-            await feeding
+                    task.result()
+            feeding.result()
 
     # ---- what the transport asks (digest.delivery.transport.Supply)
 
@@ -429,7 +431,7 @@ class _Round:
             self._kick.clear()
 
     async def _add(self, ids: list[int]) -> None:
-        claimed, faults = self._ledger.load(ids)
+        claimed, faults = await self._ledger.load(ids)
         for letter_id, error in faults.items():
             log.error("letter %d cannot be read", letter_id, exc_info=error)
             why = f"it cannot be read: {type(error).__name__}: {error}"

@@ -35,6 +35,7 @@ LEASE = timedelta(
     minutes=5
 )  # after which another machine may take a silent courier's letters; renewed all the time
 RECORD_TRIES = 6  # the store waits by itself each time; what was sent must be written down
+LOAD_TRIES, LOAD_WAIT = 4, 1.0  # claimed letters are read so often, after so many seconds; then they wait again
 PAPERS = 20_000  # that are kept from batch to batch
 
 T = TypeVar("T")
@@ -171,8 +172,17 @@ class Ledger:
             self.journal.forget(self._left, self._outcomes)
         return ids, len(work.outcomes)
 
-    def load(self, ids: Sequence[int]) -> tuple[list[Letter], dict[int, Exception]]:
-        """Claimed letters, in this order, and of those that cannot be read why."""
+    async def load(self, ids: Sequence[int]) -> tuple[list[Letter], dict[int, Exception]]:
+        """Claimed letters, in this order, and of those that cannot be read why. Raises `StoreError`."""
+        for _ in range(LOAD_TRIES - 1):
+            try:
+                return self._load(ids)
+            except StoreError as error:
+                log.warning("%s", error)
+                await asyncio.sleep(LOAD_WAIT)
+        return self._load(ids)
+
+    def _load(self, ids: Sequence[int]) -> tuple[list[Letter], dict[int, Exception]]:
         # Not in the thread: it is all work and no waiting, and would only fight the conversations for the core.
         if len(self._papers) > PAPERS:
             self._papers.clear()

@@ -35,13 +35,14 @@ async def settle_abandoned(
         with store.write() as connection:
             # Whoever strikes it off the list settles its letters; a courier that has woken up meanwhile keeps them.
             lapsed = None if _is_dead(one) else now()
+            cancelled = couriers.wanted(connection, one.token) == "cancel"
             if one.place and not couriers.sign_off(connection, one.token, lapsed):
                 continue
             told = None
             if one.journal:
                 with suppress(OSError):  # it is not on this machine
                     told = journal.strike(path)
-            outcomes = await _settle(connection, transport, one, told, now())
+            outcomes = await _settle(connection, transport, one, told, now(), cancelled=cancelled)
             found, _ = letters.readable(connection, list(outcomes))
             for letter in found:
                 note_reply(connection, letter.id, letter.subscriber.address, outcomes[letter.id], now())
@@ -68,7 +69,13 @@ def _is_here(one: Courier) -> bool:
 
 
 async def _settle(
-    connection: sa.Connection, transport: Transport, one: Courier, told: journal.Told | None, now: datetime
+    connection: sa.Connection,
+    transport: Transport,
+    one: Courier,
+    told: journal.Told | None,
+    now: datetime,
+    *,
+    cancelled: bool,
 ) -> dict[int, Outcome]:
     outcomes: dict[int, Outcome] = {}
     untouched: list[int] = []
@@ -95,6 +102,6 @@ async def _settle(
         )
     outbox.record(connection, one.token, outcomes, now)
     outbox.give_back(connection, one.token, untouched, "", now)
-    if one.wanted == "cancel":
-        outbox.cancel(connection, now, untouched)
+    if cancelled:  # also what the relay refused for now
+        outbox.cancel(connection, now, [*untouched, *outcomes])
     return outcomes

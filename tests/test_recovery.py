@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from given import NOW, add, claim, letter, paper, states, stored_papers, subscribe, write
+from given import NOW, add, claim, letter, paper, record, states, stored_papers, subscribe, write
 from relay import Relay
 
+from digest import config as configuration
 from digest import recovery
+from digest.courier import deliver
 from digest.delivery import journal
 from digest.delivery.journal import Journal
 from digest.delivery.maildir import Maildir, file_name, folder_name
@@ -216,3 +219,86 @@ def test_of_several_who_come_at_once_one_settles(store: Store, ids: list[int], t
     assert sorted(found) in ([], ["alice", "bela"])
     settled(store)  # each of them may have taken another one's look at the lock for the courier's
     assert states(store) == {"ready": 2, "sent": 1, "uncertain": 1}
+
+
+REFUSED = Outcome(LetterState.DEFERRED, "451 later", "", "greylisted")
+
+
+@pytest.mark.parametrize(
+    ("boot", "again", "becomes"),
+    [
+        ("", False, "ready"),  # it was claimed once more and had not left
+        ("", True, "uncertain"),
+        ("another boot", False, "uncertain"),  # the line of the second try may have been lost with the machine
+        ("another boot", True, "uncertain"),
+    ],
+)
+def test_what_a_journal_says_of_an_earlier_try_is_old(
+    store: Store, ids: list[int], tmp_path: Path, boot: str, again: bool, becomes: str
+) -> None:
+    one = Journal(tmp_path, "gone")
+    sign_on(store, one.path, boot)
+    assert one.leaving(ids[0], 1)
+    one.heard(ids[0], REFUSED, 1)
+    record(store, dict.fromkeys(ids, REFUSED), "gone")
+    later = NOW + timedelta(hours=1)
+    assert claim(store, "gone", later, 1) == ids[:1]
+    if again:
+        assert one.leaving(ids[0], 2)
+    one.close(remove=False)
+    settled(store, later)
+    assert states(store) == Counter({"deferred": 3, becomes: 1})
+
+
+def asked_to_cancel(store: Store) -> None:
+    """As `digest cancel` does it."""
+    with store.write() as connection:
+        couriers.ask(connection, "cancel")
+        outbox.cancel(connection, NOW)
+
+
+def test_what_a_dead_courier_held_is_taken_back_where_that_was_asked_for(
+    store: Store, ids: list[int], tmp_path: Path
+) -> None:
+    """Also what the relay had refused for now: it waits as little as the others."""
+    one = kept(tmp_path, ids)
+    assert one.leaving(ids[2])
+    one.heard(ids[2], REFUSED)
+    sign_on(store, one.path)
+    asked_to_cancel(store)
+    one.close(remove=False)
+    settled(store)
+    assert states(store) == {"sent": 1, "suppressed": 2, "uncertain": 1}
+    assert "cancelled" in by_handle(store)["dora"].note
+
+
+def test_it_is_taken_back_however_late_that_was_asked_for(
+    store: Store, ids: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = kept(tmp_path, ids)
+    sign_on(store, one.path)
+    one.close(remove=False)
+    gone = recovery.gone
+
+    def then_cancelled(connection: sa.Connection, now: datetime) -> list[Courier]:
+        found = gone(connection, now)
+        asked_to_cancel(store)
+        return found
+
+    monkeypatch.setattr(recovery, "gone", then_cancelled)
+    settled(store)
+    assert states(store) == {"sent": 1, "suppressed": 2, "uncertain": 1}
+
+
+def test_journals_that_nobody_needs_any_more_are_taken_away(store: Store, ids: list[int], tmp_path: Path) -> None:
+    """Those of couriers at work stay, and those of dead ones whose letters are not settled yet."""
+    Journal(tmp_path, "forgotten").close(remove=False)
+    at_work = Journal(tmp_path, "not yet signed on")
+    unsettled = kept(tmp_path, ids)
+    unsettled.close(remove=False)
+    sign_on(store, unsettled.path, "another boot")  # its lease still runs
+    config = configuration.parse(b'[letter]\nfrom_address = "letters@example.org"\n', tmp_path)
+    deliver(store, config, lambda: NOW, transport=Relay())
+    kept_now = {path.name.split(".")[1] for path in tmp_path.glob(f"{journal.NAME}*.flag")}
+    assert kept_now == {Path(one.path).name.removeprefix(".") for one in (at_work, unsettled)}
+    at_work.close(remove=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from digest.store.sql import dialect_insert
+from digest.store.sql import dialect_insert, keep_others_out
 from digest.store.tables import pace
 from digest.store.tables import pause as table
 
@@ -66,8 +66,9 @@ def load_pace(connection: sa.Connection) -> dict[str, Any]:
 
 def save_pace(connection: sa.Connection, state: Mapping[str, Any]) -> None:
     """Replaces all that was saved before."""
+    keep_others_out(connection, pace)  # else two who save at once may each wait for the other's rows
     connection.execute(sa.delete(pace).where(pace.c.scope.not_in(list(state))))
-    for scope in sorted(state):  # in one order everywhere, so that two who save at once wait in turn
+    for scope in sorted(state):
         statement = dialect_insert(connection, pace).values(scope=scope, state=state[scope])
         changed = {"state": statement.excluded.state}
         connection.execute(statement.on_conflict_do_update(index_elements=["scope"], set_=changed))

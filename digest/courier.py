@@ -53,6 +53,7 @@ HOLD = 10.0  # seconds for which it has letters; what waits longer for its turn 
 SLICE = 128  # letters that are read at once, between which conversations go on
 GROUP = 256  # outcomes that are recorded together
 TICK = 0.1  # seconds in which an outcome is recorded at the latest
+LOOKUP = 0.5  # seconds for the DNS before letters leave
 LOOK = 1.0  # seconds between two looks at what operators want
 PARKED = BATCH // 4  # letters in memory that wait for others to the same provider
 PAUSED_FOR = timedelta(minutes=5)  # until a letter to a paused provider is looked at again
@@ -183,6 +184,7 @@ class _Round:
         self._parked: dict[str, deque[Letter]] = {}  # provider → may leave when others to it have
         self._taken: dict[str, tuple[Letter, str]] = {}  # Message-ID → with the transport, and to which provider
         self._numbers = numbers()
+        self._finding: set[asyncio.Task[None]] = set()  # questions to the DNS
         self._returned: Counter[int] = Counter()
         self._stuck: list[Letter] = []  # was returned too often, and waits for the next run
         self._opens = 0.0  # until then (monotonic) nothing may leave
@@ -438,7 +440,10 @@ class _Round:
             self._ledger.know_of(letter_id, Outcome(LetterState.DEFERRED, why, kind="not-read"))
             self.result.counts[LetterState.DEFERRED] += 1
         if self._providers:
-            await self._providers.find({_domain(one) for one in claimed})
+            finding = asyncio.create_task(self._providers.find({_domain(one) for one in claimed}))
+            self._finding.add(finding)
+            finding.add_done_callback(self._finding.discard)
+            await asyncio.wait({finding}, timeout=LOOKUP)  # until it is there, a domain counts for itself
         self._queue.extend(claimed)
         self._wake.set()
         await asyncio.sleep(0)

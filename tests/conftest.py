@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +35,31 @@ def postgresql_server() -> Iterator[str]:
     server.cleanup()
 
 
+@pytest.fixture(scope="session")
+def new_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite store that has just been made; a copy of it is there sooner than another one."""
+    path = tmp_path_factory.mktemp("new") / "digest.db"
+    open_store(f"sqlite:///{path}").close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def new_database(postgresql_server: str) -> str:
+    """The same on PostgreSQL: a database's name."""
+    url = create_database(postgresql_server, "new_store", "template0")
+    open_store(url).close()
+    return "new_store"
+
+
+def create_database(server: str, name: str, template: str) -> str:
+    url = sa.make_url(server).set(drivername="postgresql+psycopg")
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"))
+    engine.dispose()
+    return url.set(database=name).render_as_string(hide_password=False)
+
+
 @pytest.fixture(
     params=[
         "sqlite",
@@ -41,16 +67,15 @@ def postgresql_server() -> Iterator[str]:
     ]
 )
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database that no other test sees."""
+    """The URL of an empty database that no other test sees; with the tables where the test has a `store`."""
+    tables = "store" in request.fixturenames
     if request.param == "sqlite":
+        if tables:
+            shutil.copyfile(request.getfixturevalue("new_store"), tmp_path / "digest.db")
         return f"sqlite:///{tmp_path}/digest.db"
-    url = sa.make_url(request.getfixturevalue("postgresql_server")).set(drivername="postgresql+psycopg")
-    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
-    name = f"test_{os.getpid()}_{next(_numbers)}"
-    with engine.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE template0 STRATEGY file_copy"))
-    engine.dispose()
-    return url.set(database=name).render_as_string(hide_password=False)
+    server = request.getfixturevalue("postgresql_server")
+    template = request.getfixturevalue("new_database") if tables else "template0"
+    return create_database(server, f"test_{os.getpid()}_{next(_numbers)}", template)
 
 
 _numbers = iter(range(1_000_000))

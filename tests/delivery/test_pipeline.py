@@ -531,7 +531,7 @@ class InMemory:
 
 
 @given(st.lists(st.integers(0, 2000), max_size=120), st.integers(1, 6), st.integers(1, 3))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_every_letter_is_answered_for_by_the_truth(dice: list[int], number: int, connections: int) -> None:
     model = Model(dice)
     names = [f"r{i}@x" for i in range(number)]

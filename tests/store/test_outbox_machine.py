@@ -366,7 +366,7 @@ def test_whatever_happens_what_arrived_arrives_once_and_the_accounts_add_up(stor
     run_state_machine_as_test(
         Here,
         settings=settings(
-            max_examples=60 if many else 6,
+            max_examples=40 if many else 6,
             stateful_step_count=40,
             phases=[Phase.reuse, Phase.generate, Phase.shrink],
             deadline=None,

@@ -320,7 +320,8 @@ class _Round:
         return False
 
     def leaving(self, parcel: Parcel) -> bool:
-        if self._ended and not self._later:  # what was taken in time may leave, though others have to wait
+        # What was taken in time may leave where others only have to wait for their turn.
+        if self._fault or (self._ended and not self._later):
             return False
         if self._ledger.leave(self._taken[parcel.message_id][0]):
             return True
@@ -457,6 +458,7 @@ class _Round:
     def _in_hand(self) -> list[int]:
         waiting = [
             *self._queue,
+            *self._stuck,
             *(one for _, _, one in self._held),
             *(letter for letter, _ in self._taken.values()),
         ]

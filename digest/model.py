@@ -91,6 +91,33 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
+class Record:
+    """What a source tells of one paper, as it came but in fields; `digest/sources/record.py` makes it a Paper."""
+
+    title: str
+    abstract: str = ""
+    authors: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()  # its arXiv id and DOI, e.g. "arxiv:2502.12345"; no key of its title
+    links: tuple[Link, ...] = ()
+    categories: tuple[str, ...] = ()
+    html: bool = False  # title and abstract are HTML, else text with LaTeX
+    day: date | None = None  # on which the source listed it, where the record says so
+    position: int = 0  # 1 is the top; 0 is after the one before
+    votes: int | None = None  # None is unknown, not zero
+    line: int = 0  # where it starts in the source, for messages
+    paper: Paper | None = None  # where it was made readable already
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one answer of a source holds."""
+
+    records: tuple[Record, ...] = ()
+    rejected: tuple[Rejected, ...] = ()
+    repeated: int = 0  # records that it holds twice; only the first is in `records`
+
+
+@dataclass(frozen=True, slots=True)
 class StatedDay:
     """A day as a page prints it; saved pages leave out the year."""
 

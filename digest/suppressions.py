@@ -8,8 +8,8 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 
-from digest.config import check_address
 from digest.errors import Problem
+from digest.fields import check_address
 from digest.store.suppressions import REASONS, Reason, Suppression, hash_of
 
 COLUMNS = ("address", "reason", "detail", "at", "source", "address_hash")

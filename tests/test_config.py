@@ -52,7 +52,13 @@ def test_every_key_refuses_what_it_cannot_be(key: str) -> None:
     ("text", "line", "key", "what", "remedy"),
     [
         ("[leter]\n", 1, "leter", "unknown key", "did you mean `letter`?"),
-        ("[smtp]\nhost = 'a'", 1, "smtp", "unknown key", "delivery, dkim, edition, letter, ranking, serve, store"),
+        (
+            "[smtp]\nhost = 'a'",
+            1,
+            "smtp",
+            "unknown key",
+            "collect, delivery, dkim, edition, letter, ranking, serve, sources, store",
+        ),
         ("[letter]\nnmae = 'a'", 2, "letter.nmae", "unknown key", "did you mean `name`?"),
         ("[delivery.smtp]\n\npasword_env = 'a'", 3, "delivery.smtp.pasword_env", "unknown key", "`password_env`"),
         ("[delivery.smtp]\npassword = 'a'", 2, "delivery.smtp.password", "unknown key", "password_"),

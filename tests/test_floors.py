@@ -11,7 +11,10 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "digest"
 FLOORS: dict[str, int] = {
     # words
-    **dict.fromkeys(("model", "errors", "config", "tomlfile", "text", "clock", "language", "tokens"), 0),
+    **dict.fromkeys(
+        ("model", "errors", "fields", "source_config", "config", "tomlfile", "text", "clock", "language", "tokens"),
+        0,
+    ),
     # pure
     **dict.fromkeys(("sources", "library", "ranking", "letters"), 1),
     # adapters

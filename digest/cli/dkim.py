@@ -10,8 +10,9 @@ import tomlkit
 import typer
 
 from digest.cli.common import Json, app, cannot_write, complain, here, home, load_config, note, say, say_json
-from digest.config import FILE_NAME, Config, check_selector
+from digest.config import FILE_NAME, Config
 from digest.errors import CannotWrite, FileInvalid
+from digest.fields import check_selector
 from digest.signing import MOST_BITS, signer_of, write_key
 
 if TYPE_CHECKING:  # takes a while to load, which other commands should not

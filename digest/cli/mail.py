@@ -11,10 +11,11 @@ import typer
 from digest import clock
 from digest.assembly import compose, composer_of, transport_of
 from digest.cli.common import app, load_config, note, say
-from digest.config import Config, check_address
+from digest.config import Config
 from digest.delivery.replies import explain
 from digest.delivery.transport import Transport, deliver_one
 from digest.errors import RelayUnusable
+from digest.fields import check_address
 from digest.model import (
     Interest,
     Letter,

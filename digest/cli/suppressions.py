@@ -25,8 +25,8 @@ from digest.cli.common import (
     show,
     table,
 )
-from digest.config import check_address
 from digest.errors import NotSuppressed, UserFileError
+from digest.fields import check_address
 from digest.letters.subject import count
 from digest.model import SubscriberState
 from digest.store import suppressions as stored

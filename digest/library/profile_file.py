@@ -21,7 +21,7 @@ from pydantic import (
 
 from digest import tomlfile
 from digest.clock import CADENCES
-from digest.config import Address, OneLine, Zone, check_address
+from digest.fields import Address, OneLine, Zone, check_address
 from digest.language import known
 from digest.model import Interest, Profile, Subscriber
 from digest.text import clean

@@ -73,6 +73,8 @@ paper = Table(
     Column("raw_abstract", Words, nullable=False),
     Column("added_at", Instant, nullable=False),
     Column("categories", sa.JSON, nullable=False, server_default=sa.text("'[]'")),
+    # It proved to be that other paper. Only the letters that were sent to a reader of both still name it.
+    Column("same_as", Integer, index=True),
 )
 
 paper_key = Table(
@@ -86,12 +88,76 @@ listing = Table(
     "listing",
     metadata,
     Column("paper_id", ForeignKey("paper.id"), primary_key=True),
-    Column("source", Words, primary_key=True),  # e.g. "page:3f9a…": one saved page of one day
+    Column("source", Words, primary_key=True),  # its name in config.toml, or "page:3f9a…": a saved page of one day
     Column("day", sa.Date, primary_key=True),
     Column("position", Integer, nullable=False),  # 1 is the top
     Column("size", Integer, nullable=False),  # papers listed there that day
-    Column("votes", Integer),  # NULL is unknown, not zero
-    Index("ix_listing_day", "day"),
+    Column("votes", Integer),  # the last count; NULL is unknown, not zero
+    Index("ix_listing_day", "day", "source"),
+)
+
+# Votes over time: a row for each count that differed from the one before.
+vote = Table(
+    "vote",
+    metadata,
+    Column("paper_id", ForeignKey("paper.id"), primary_key=True),
+    Column("source", Words, primary_key=True),
+    Column("day", sa.Date, primary_key=True),  # of the listing
+    Column("at", Instant, primary_key=True),  # when it was counted
+    Column("votes", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# What sources said, folded, so that what was taken once is known without being read again.
+record = Table(
+    "record",
+    metadata,
+    Column("fold", sa.LargeBinary, primary_key=True),
+    Column("paper_id", ForeignKey("paper.id"), nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+
+# Papers whose abstracts are alike share a band with high probability; digest/sources/sketch.py tells.
+sketch = Table(
+    "sketch",
+    metadata,
+    Column("band", sa.BigInteger, primary_key=True, autoincrement=False),
+    Column("paper_id", ForeignKey("paper.id"), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+# What is known of a source's day.
+collected = Table(
+    "collected",
+    metadata,
+    Column("source", Words, primary_key=True),
+    Column("day", sa.Date, primary_key=True),
+    Column("state", Words, nullable=False),  # "filled", "empty": the source said so; "failed"
+    Column("items", Integer, nullable=False),  # of the last success
+    Column("tried_at", Instant, nullable=False),
+    Column("filled_at", Instant),  # the last success
+    Column("detail", Words, nullable=False),  # what failed, in plain words
+)
+
+source_health = Table(
+    "source_health",
+    metadata,
+    Column("source", Words, primary_key=True),
+    Column("succeeded_at", Instant),
+    Column("failed_at", Instant),
+    Column("failure", Words, nullable=False),  # the last one, in plain words
+    Column("failures", Integer, nullable=False),  # in a row
+    Column("next_try_at", Instant),  # not to be asked before
+)
+
+# What makes the next request of an address a conditional one.
+validator = Table(
+    "validator",
+    metadata,
+    Column("url", Words, primary_key=True),
+    Column("etag", Words, nullable=False),
+    Column("last_modified", Words, nullable=False),
+    Column("at", Instant, nullable=False),
 )
 
 subscriber = Table(
@@ -123,6 +189,9 @@ edition = Table(
     Column("candidates", Integer, nullable=False),
     Column("digest", Words, nullable=False),  # of the pool: the same pool is the same edition
     Column("opened_at", Instant, nullable=False),
+    Column(
+        "gaps", sa.JSON, nullable=False, server_default=sa.text("'[]'")
+    ),  # sources' days that it had to do without
     UniqueConstraint("day", "digest"),
 )
 

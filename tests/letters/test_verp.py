@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from mails import parse, raw_header
 from sample_letters import ADA, CONFIG, LINKS, daily, letter
 
-from digest.config import BouncesConfig, Config, check_address
+from digest.config import BouncesConfig, Config
+from digest.fields import check_address
 from digest.letters.compose import Composer
 from digest.letters.lint import lint
 from digest.letters.verp import MOST_TAGS, Returns, Tag, envelope_sender, tags

@@ -1,0 +1,55 @@
+"""What a source tells of a paper → the paper as we show it, and a fold of it by which it is known again. Pure."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+from digest.model import Link, Paper, Record
+from digest.sources.identity import title_key
+from digest.sources.markup import plain
+from digest.text import readable
+
+MOST_AUTHORS = 5_000  # the largest collaborations have some 3,000
+LONGEST_ABSTRACT = 20_000  # characters; what is longer is a paper, not its abstract
+
+
+def fold(record: Record) -> bytes:
+    """16 bytes that stand for what a record says of its paper: all but its place, day and votes."""
+    if (paper := record.paper) is not None:
+        words = (paper.raw_title or paper.title, paper.raw_abstract or paper.abstract)
+        said = (*words, *paper.authors, "", *paper.keys, "", *paper.categories)
+        links = paper.links
+    else:
+        said = (record.title, record.abstract, *record.authors, "", *record.keys, "", *record.categories)
+        links = record.links
+    parts = [*said, *(f"{link.label} {link.url}" for link in links), "html" if record.html else ""]
+    return blake2b("\x1f".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def paper_of(record: Record) -> Paper:
+    """The paper that a record tells of: readable, with links that follow from an arXiv id, its title's key last."""
+    if record.paper is not None:
+        return record.paper
+    title, abstract = record.title, record.abstract[:LONGEST_ABSTRACT]
+    if record.html:
+        title, abstract = plain(title), plain(abstract)
+    return Paper(
+        title=readable(title),
+        abstract=readable(abstract),
+        authors=tuple(name for one in record.authors[:MOST_AUTHORS] if (name := readable(one))),
+        links=_links(record),
+        keys=(*record.keys, title_key(title)),
+        raw_title=record.title,
+        raw_abstract=record.abstract,
+        categories=record.categories,
+    )
+
+
+def _links(record: Record) -> tuple[Link, ...]:
+    links = {link.label: link for link in reversed(record.links)}
+    for key in record.keys:
+        if key.startswith("arxiv:"):
+            number = key.removeprefix("arxiv:")
+            links.setdefault("abstract", Link("abstract", f"https://arxiv.org/abs/{number}"))
+            links.setdefault("pdf", Link("pdf", f"https://arxiv.org/pdf/{number}"))
+    return tuple(links[label] for label in ("abstract", "pdf", "code", "page") if label in links)

@@ -26,7 +26,7 @@ VOTES_HALF = 30  # ... as is a field with so many votes in all
 AT_REST = 5  # votes added to both sides of a ratio: 2 to 0 says little, 200 to 20 much
 STEEP = 2.0  # the power of that ratio: a place by votes then weighs as much, beside recency, as one by position
 MOST_VOTES = 10**12  # more tell nothing, and are exact as they are
-SAME_LIST = 0.5  # lists that have so much in common, of what they hold together, are one list that is shown again
+SAME_LIST = 1 / 3  # of what two lists hold together: half of each, where they are equally long
 
 
 def standings(listings: Sequence[Sequence[Listing]], day: date) -> list[Standing]:
@@ -107,7 +107,7 @@ def _strengths(field: Sequence[Listing], sure: float) -> list[float]:
         beside = beside / (1 + beside)
         by_votes = (rank + beside) / 2
         # Votes that are not known are not zero: the paper is as usual there, and its position says the rest.
-        likely = (fsum(by_votes) / len(votes) + height) / 2
+        likely = np.clip((fsum(by_votes) / len(votes) + height) / 2, by_votes.min(), by_votes.max())
         likely[known] = by_votes
         height = sure * likely + (1 - sure) * height
     strengths: list[float] = (LAST + (1 - LAST) * height).tolist()
@@ -119,7 +119,7 @@ def shown_again(days: Sequence[date], lists: Sequence[Collection[Hashable]]) -> 
 
     The lists come in the order of their `days`.
     Lists are held against new ones and not against each other, so that one that changes a little every day becomes
-    new when half of it has changed.
+    new when more than half of it has changed.
     """
     found: list[int] = []
     holding: defaultdict[Hashable, list[int]] = defaultdict(list)  # paper → new lists of days before with it

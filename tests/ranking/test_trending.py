@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -110,6 +111,12 @@ def test_unknown_is_not_zero() -> None:
     assert high > low  # its place is known all the same
 
 
+@given(st.lists(st.integers(0, 3) | st.integers(0, 10**6), min_size=3, max_size=12), st.integers(1, 15))
+def test_in_one_place_unknown_votes_are_between_the_fewest_and_the_most(votes: list[int], place: int) -> None:
+    *known, unknown = trends(field(*votes, None, place=place), DAY)
+    assert min(known) <= unknown <= max(known)
+
+
 @pytest.mark.parametrize("votes", [(None, None, None, None), (900, None, None, 1), (0, 0, 0, 0)])
 def test_without_votes_that_say_something_the_place_alone_counts(votes: tuple[int | None, ...]) -> None:
     silent = trends(field(*(None for _ in votes)), DAY)
@@ -165,9 +172,9 @@ def test_it_is_the_same_list_under_another_name_but_not_on_the_same_day() -> Non
     assert list(trends(renamed, DAY)) == list(trends(places(5, 1), DAY))
 
 
-def test_a_list_that_changes_a_little_every_day_is_new_when_half_has_changed() -> None:
+def test_a_list_that_changes_a_little_every_day_is_new_when_more_than_half_has_changed() -> None:
     """Ten papers, of which one leaves each day and one comes; the last stays throughout."""
-    days = 9
+    days = 13
     stays = [listed(10, age, 10) for age in range(days)]
     passing = [
         [listed(1, days - 1 - day, 10) for day in range(max(0, one - 8), min(days, one + 1))]
@@ -238,3 +245,12 @@ def test_a_reader_who_asks_for_what_is_popular_gets_it_by_votes() -> None:
     (first, *_) = world.explain(reader())
     assert first.standing.trending == first.pick.trending
     assert (first.standing.rank, first.pick.votes) == (1, 500)
+
+
+def test_the_example_in_the_documentation_is_true() -> None:
+    pool = field(240, 31, 24, 18, 12, 9, 6, None)
+    pool[1].append(Listing("page", DAY - timedelta(days=2), 4, 20))
+    found = standings(pool, DAY)
+    told = (Path(__file__).parents[2] / "docs/trending.md").read_text("utf-8").partition("## An example")[2]
+    for value in (found[1].sure, found[1].strength, *(found[one].trending for one in (0, 1, 6, 7))):
+        assert f"{value:.3f}" in told

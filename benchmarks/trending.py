@@ -9,7 +9,7 @@ of the page. Compared are, all computed by `digest.ranking.trending`:
     votes       votes beside their field, each day counted anew
     as shipped  the same, and a list that is shown again counts once
 
-The truth is the votes at a paper's last listing. That the file's order follows its votes is said where it matters.
+The truth is the votes at a paper's last listing. Days whose order follows the votes leave votes little to add.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
@@ -94,7 +94,7 @@ def _foresee(days: Days, runs: Sequence[Sequence[date]]) -> None:
     print("correlation with log(votes / that day's median); 95 % intervals over lists")
     dice = random.Random(1)
     for said, change in (
-        ("as the page has it (its order follows votes)", lambda one: one),
+        ("as the page has it", lambda one: one),
         ("the order says nothing (places drawn)", lambda one: replace(one, position=dice.randint(1, one.size))),
         ("every second paper's votes are unknown", lambda one: replace(one, votes=_every_second(one))),
     ):
@@ -207,9 +207,8 @@ def _every_second(one: Listing) -> int | None:
     return one.votes if (one.position + one.day.toordinal()) % 2 else None
 
 
-def _drawn(pairs: Sequence[np.ndarray], correlate: object) -> np.ndarray:
+def _drawn(pairs: Sequence[np.ndarray], correlate: Callable[[np.ndarray], float]) -> np.ndarray:
     """The correlation over all, and then over lists drawn again; the same draws for every way."""
-    assert callable(correlate)
     dice = np.random.default_rng(0)
     chosen = [np.arange(len(pairs)), *dice.integers(0, len(pairs), (DRAWS, len(pairs)))]
     return np.array([correlate(np.concatenate([pairs[one] for one in some])) for some in chosen])

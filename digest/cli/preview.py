@@ -171,7 +171,7 @@ def _show_verdicts(verdicts: Sequence[Verdict], limit: int) -> None:
     numbers = ["score"] if narrow() else ["score", "rel.", "trend", "like"]
     told = "title and what paid for it"
     columns = ["", *numbers, *([] if narrow() else ["trending by"]), "in or out", told]
-    made = table(*columns, right=numbers, wide={told: 3, "in or out": 1} if narrow() else {told: 1})
+    made = table(*columns, right=numbers, wide={told: 3, "in or out" if narrow() else "trending by": 1})
     for one in shown:
         pick = one.pick
         words = what_paid(pick, 44)

@@ -117,9 +117,8 @@ def _strengths(field: Sequence[Listing], sure: float) -> list[float]:
 def shown_again(days: Sequence[date], lists: Sequence[Collection[Hashable]]) -> list[int]:
     """For each list of papers the new list that it shows again, from a day before, by its index; or its own.
 
-    The lists come in the order of their `days`.
-    Lists are held against new ones and not against each other, so that one that changes a little every day becomes
-    new when more than half of it has changed.
+    The lists come in the order of their `days`. They are held against new ones and not against each other, so that
+    one that changes a little every day becomes new when more than half of it has changed.
     """
     found: list[int] = []
     holding: defaultdict[Hashable, list[int]] = defaultdict(list)  # paper → new lists of days before with it

@@ -25,6 +25,10 @@ bench: venv ## side-by-side measurements, printed as ratios
 	$(BIN)/python -m benchmarks.letters $(if $(PAGES),--pages $(PAGES)) $(if $(FLAT),--flat $(FLAT))
 	$(BIN)/python -m benchmarks.run $(if $(PAGES),--pages $(PAGES))
 
+.PHONY: bench-trending
+bench-trending: venv ## what trending foresees, and what a list shown again does to it, on the DAYS of a real page
+	$(BIN)/python -m benchmarks.trending $(or $(DAYS),$(error name the file of days: DAYS=…))
+
 .PHONY: bench-courier
 bench-courier: venv ## the whole courier into smtp-sink, beside a pool of aiosmtplib
 	$(BIN)/python -m benchmarks.courier $(if $(PAGES),--pages $(PAGES)) $(if $(FLAT),--flat $(FLAT))

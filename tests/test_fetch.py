@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import itertools
 import os
@@ -13,8 +14,10 @@ import threading
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +29,12 @@ from digest import __version__, dns, fetch
 from digest.errors import FetchFailed, FetchStopped
 from digest.fetch import Client, Fetched, Validators
 from digest.route import is_public, shown
-from digest.turns import Turns
+from digest.turns import Taken, Turn, Turns
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 PUBLIC = "93.184.216.34"  # only looked at, never connected to
 OK = b"HTTP/1.1 200 OK\r\n"
+zipped = partial(gzip.compress, mtime=0)
 
 
 class Time:
@@ -205,9 +209,9 @@ def bare(data: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("coding", "wire"),
     [
-        ("gzip", gzip.compress(b"papers")),
-        ("X-GZip", gzip.compress(b"papers")),
-        ("gzip", gzip.compress(b"pap") + gzip.compress(b"ers")),
+        ("gzip", zipped(b"papers")),
+        ("X-GZip", zipped(b"papers")),
+        ("gzip", zipped(b"pap") + zipped(b"ers")),
         ("deflate", zlib.compress(b"papers")),
         ("deflate", bare(b"papers")),
         ("identity", b"papers"),
@@ -222,9 +226,9 @@ def test_packed_bodies(server: HttpServer, new: New, coding: str, wire: bytes) -
     ("coding", "wire"),
     [
         ("gzip", b"<html>not packed</html>"),
-        ("gzip", gzip.compress(b"papers" * 100)[:-9]),
-        ("gzip", gzip.compress(b"papers")[:-8] + bytes(8)),
-        ("gzip", gzip.compress(b"papers") + b"more"),
+        ("gzip", zipped(b"papers" * 100)[:-9]),
+        ("gzip", zipped(b"papers")[:-8] + bytes(8)),
+        ("gzip", zipped(b"papers") + b"more"),
         ("deflate", zlib.compress(b"papers")[:-1]),
         ("deflate", bare(b"papers" * 9)[:-1]),
         ("deflate", zlib.compress(b"papers") + b"more"),
@@ -292,7 +296,7 @@ def test_larger_than_may_travel(server: HttpServer, new: New, reply: Reply | Raw
         OK + b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
         OK + b"Transfer-Encoding: chunked\r\n\r\nff\r\nhalf",
         OK + b"Transfer-Encoding: chunked\r\n\r\nnonsense\r\n",
-        OK + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"without a length")[:-10],
+        OK + b"Content-Encoding: gzip\r\n\r\n" + zipped(b"without a length")[:-10],
     ],
 )
 def test_a_body_cut_short_is_asked_for_again(server: HttpServer, new: New, wire: bytes) -> None:
@@ -638,9 +642,34 @@ def test_a_certificate_that_nobody_trusts_or_for_another_name(authority: trustme
             assert (server.requests, server.connections) == ([], 1)
 
 
-def test_https_of_a_server_that_has_none(server: HttpServer, new: New) -> None:
-    error = failure(new(tries=1), f"https://a.example.org:{server.port}/")
+def test_https_of_a_server_that_has_none(new: New) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            line, _ = listener.accept()
+            with line:
+                line.recv(1)
+                line.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        error = failure(new(tries=1), f"https://a.example.org:{listener.getsockname()[1]}/")
     assert "TLS with a.example.org did not come about" in error.detail
+
+
+def test_hosts_beyond_ascii_and_addresses_in_brackets(server: HttpServer, new: New) -> None:
+    server.serve("/p", Reply(b"well"))
+    asked: list[str] = []
+
+    def resolve(host: str, seconds: float) -> Sequence[str]:
+        asked.append(host)
+        return ["127.0.0.1"]
+
+    with new(resolve=resolve) as client:
+        for host in ("[2001:DB8::1]", "bücher.example.org", "a.example.org."):
+            client.get(server.url("/p", host))
+    assert asked == ["2001:db8::1", "xn--bcher-kva.example.org", "a.example.org"]
+    hosts = ["[2001:db8::1]", "xn--bcher-kva.example.org", "a.example.org"]
+    assert [one.headers["host"] for one in server.requests] == [f"{host}:{server.port}" for host in hosts]
 
 
 # ---- URLs
@@ -824,6 +853,25 @@ def test_without_a_place_for_the_file_arxiv_is_not_asked(server: HttpServer, new
     server.serve("/p", Reply(b"well"))
     assert client.get(server.url("/p", "a.example.org")).body == b"well"
     assert len(server.requests) == 1
+
+
+def test_the_file_is_had_by_one_process_at_a_time(tmp_path: Path) -> None:
+    def turn(nap: Callable[[float], None]) -> AbstractContextManager[Turn]:
+        return Turns().turn("arxiv.org", 3.0, file=tmp_path / "file", patience=9.0, pause=pytest.fail, nap=nap)
+
+    other = os.open(tmp_path / "file", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    with pytest.raises(Taken), turn(lambda seconds: None):
+        pytest.fail("another process has it, and hangs")
+    naps = []
+
+    def nap(seconds: float) -> None:
+        naps.append(seconds)
+        if len(naps) == 3:
+            os.close(other)
+
+    with turn(nap):
+        assert len(naps) == 3
 
 
 ASKING = """

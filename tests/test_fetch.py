@@ -151,6 +151,12 @@ def test_no_cookie_is_kept_and_no_proxy_is_used(
     assert [one.headers.get("cookie") for one in server.requests] == [None, None]
 
 
+@pytest.mark.parametrize("host", ["xn--..a", "xn--", "a..b", "-", "%2e", ".", "xn--\ud800", "a" * 300, ":", "[::"])
+def test_whatever_a_host_looks_like_it_is_asked_for_or_refused(new: New, host: str) -> None:
+    failure(new(resolve=lambda name, seconds: ()), f"https://{host}/")
+    assert "\ud800" not in shown(f"https://{host}/")
+
+
 def test_a_contact_cannot_add_a_header(server: HttpServer) -> None:
     url = server.serve("/p", Reply(b"x"))
     Client("ann@example.org)\r\nX-Evil: 1", private_addresses=True).get(url)
@@ -685,6 +691,7 @@ def test_hosts_beyond_ascii_and_addresses_in_brackets(server: HttpServer, new: N
         ("//example.org/", "without a scheme"),
         ("https://", "names no host"),
         ("https:///feed", "names no host"),
+        ("https://./", "names no host"),
         ("https://a b/", "names no host"),
         ("https://exa%6dple.org/", "names no host"),
         ("https://[fe80::1%25eth0]/", "names no host"),

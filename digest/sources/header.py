@@ -40,6 +40,12 @@ _FOOTER = re.compile(
     r"terms( of (service|use))?|privacy( policy)?"
 )
 
+
+def is_menu(text: str) -> bool:
+    """Is this a count, a button or a word of a menu rather than a title? For a text without its neighbours."""
+    return len(text) <= 100 and bool(_NOISE.fullmatch(text) or _MENU_WORDS.fullmatch(text))
+
+
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTH = (
     r"(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|"

@@ -12,7 +12,9 @@ _WEB_ADDRESS = re.compile(
     r"|\\[_%#&~])+)"
 )
 _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,24}(?::[0-9]{2,5})?")
+_PLAIN = re.compile(r"(?i:https?)://[^\s<>\"{}|\\^`\x00-\x20\x7f-\U0010ffff]+")
 _MOST_LINKS = 8
+CODE_HOSTS = ("github.com", "gitlab.com", "bitbucket.org", "codeberg.org")
 
 
 def links_in(abstract: str) -> tuple[Link, ...]:
@@ -25,17 +27,28 @@ def links_in(abstract: str) -> tuple[Link, ...]:
         url = _trimmed(re.sub(r"\\([_%#&~])", r"\1", found[0]))
         if not url.lower().startswith("http"):
             url = "https://" + url
-        try:
-            host = urlsplit(url).netloc.lower()
-        except ValueError:
+        link = web_link(url)
+        if link is None or _host(url).endswith("arxiv.org"):
             continue
-        if not _HOST.fullmatch(host) or len(url) > 500 or host.endswith("arxiv.org"):
-            continue
-        is_code = host.removeprefix("www.") in ("github.com", "gitlab.com", "bitbucket.org", "codeberg.org")
-        links.setdefault(url, Link("code" if is_code else "page", url))
+        links.setdefault(url, link)
         if len(links) == _MOST_LINKS:
             break
     return tuple(links.values())
+
+
+def web_link(url: str) -> Link | None:
+    """A link to code or to another page; None for what is no ordinary address on the web."""
+    host = _host(url)
+    if len(url) > 500 or not _PLAIN.fullmatch(url) or not _HOST.fullmatch(host):
+        return None
+    return Link("code" if host.removeprefix("www.") in CODE_HOSTS else "page", url)
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def _trimmed(url: str) -> str:

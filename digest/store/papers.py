@@ -28,7 +28,8 @@ class Added:
 def add(
     connection: sa.Connection, entries: Sequence[Entry], source: str, day: date, size: int, now: datetime
 ) -> Added:
-    """Store the entries of one source on one day, merged by key. Adding them again changes nothing."""
+    """Store the entries of one source on one day, merged by key. Adding them again changes nothing, but that votes
+    become known, or more: the same page may be saved once without them and once with."""
     ids, added = _merge(connection, [entry.paper for entry in entries], now, listed=True)
     placed: dict[int, Entry] = {}
     for found, entry in zip(ids, entries, strict=True):
@@ -37,7 +38,17 @@ def add(
         {"paper_id": i, "source": source, "day": day, "position": e.position, "size": size, "votes": e.votes}
         for i, e in placed.items()
     ]
-    return replace(added, listings=insert_ignore(connection, listing, rows))
+    listings = insert_ignore(connection, listing, rows)
+    if counted := [{"id": row["paper_id"], "most": row["votes"]} for row in rows if row["votes"] is not None]:
+        most = sa.bindparam("most", type_=sa.Integer)
+        connection.execute(
+            sa.update(listing)
+            .where(listing.c.paper_id == sa.bindparam("id"), listing.c.source == source, listing.c.day == day)
+            .where(sa.or_(listing.c.votes.is_(None), listing.c.votes < most))
+            .values(votes=most),
+            counted,
+        )
+    return replace(added, listings=listings)
 
 
 def add_unlisted(connection: sa.Connection, papers: Sequence[Paper], now: datetime) -> tuple[list[int], Added]:
@@ -172,9 +183,11 @@ def _is_same(a: Paper, b: Paper, keys: Sequence[str]) -> bool:
 
 
 def _completed(before: Paper, after: Paper) -> Paper:
-    """`before` with its blank fields filled from `after`; a field once filled is never blanked."""
-    fields = ("authors", "links", "abstract", "raw_abstract", "categories")
-    return replace(before, **{f: getattr(before, f) or getattr(after, f) for f in fields})
+    """`before` with its blank fields filled, and its links joined, from `after`; nothing is ever blanked."""
+    fields = ("authors", "abstract", "raw_abstract", "categories")
+    known = {link.url for link in before.links}
+    links = (*before.links, *(link for link in after.links if link.url not in known))
+    return replace(before, links=links, **{f: getattr(before, f) or getattr(after, f) for f in fields})
 
 
 def _without_listing(connection: sa.Connection, ids: Iterable[int]) -> set[int]:

@@ -30,7 +30,7 @@ _VOTES = re.compile(
 )
 _NUMBER = re.compile(r"[0-9]{1,12}(?:[.,][0-9]{1,3}){0,4}([km]?)", re.IGNORECASE)
 _NO_VOTES = ("-", "–", "—")
-_BETWEEN_NAMES = re.compile(r"[,;]\s*(?:and\s+)?|\s+and\s+")
+_BETWEEN_NAMES = re.compile(r"[,;] ?(?:and )?| and ")
 _MOST_AUTHORS = 1000
 _SHORTEST_ABSTRACT = 40  # characters
 
@@ -112,7 +112,7 @@ def _item(document: Document, card: _Card, before: int, after: int) -> Item:
         name=card.key.removeprefix("arxiv:"),
         title=title,
         abstract=abstract,
-        authors=tuple(name for name in _BETWEEN_NAMES.split(authors) if name)[:_MOST_AUTHORS],
+        authors=tuple(name for name in _BETWEEN_NAMES.split(clean(authors)) if name)[:_MOST_AUTHORS],
         links=tuple(_links(document.links, around)),
         votes=_votes(around, title),
         headed=headed,

@@ -20,7 +20,7 @@ def read_data(texts: list[str]) -> tuple[list[Item], list[str]]:
     """
     items: list[Item] = []
     days: list[str] = []
-    for text in texts:
+    for text in dict.fromkeys(texts):
         try:
             found = json.loads(text)
         except (ValueError, RecursionError):

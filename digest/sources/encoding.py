@@ -51,7 +51,7 @@ def decoded(data: bytes, name: str) -> str:
 # ---- HTML
 
 _HTML_START = re.compile(
-    rb"(?:\s+|<!--.*?-->|<\?xml[^>]*>)*<(?:!doctype\s+html|(?:html|head|body|title|meta|link|base|script|style|main"
+    rb"(?>\s+|<!--.*?-->|<\?xml[^>]*>)*+<(?:!doctype\s+html|(?:html|head|body|title|meta|link|base|script|style|main"
     rb"|header|nav|section|article|div|h[1-6]|ul|ol|dl|table|form|p)(?=[\s>/]))",
     re.IGNORECASE | re.DOTALL,
 )

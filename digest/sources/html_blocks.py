@@ -35,7 +35,8 @@ _CONTROLS = _names("label button")
 _PARAGRAPHS = _names("p blockquote dd")
 _VOTE = re.compile(r"(?i)(?<![a-z])(up-?)?(vote|like)s?(?![a-z])")
 _LOGIN = re.compile(r"(?i)/(login|signin)\b")
-_SAVED_FROM = re.compile(r"saved from url=\(\d+\)(\S+)")
+# What browsers write, and what SingleFile does.
+_SAVED_FROM = re.compile(r"(?:saved from url=\(\d{1,9}\)|\burl: )(\S{1,2000})")
 _JSON_MARK = '"dailyPapers"'
 DEEPEST = 500_000  # tags around a text
 # libxml2 looks for the partner of each end tag through all open ones; this many looks take some seconds.

@@ -39,11 +39,11 @@ def add(
         for i, e in placed.items()
     ]
     listings = insert_ignore(connection, listing, rows)
-    if counted := [{"id": row["paper_id"], "most": row["votes"]} for row in rows if row["votes"] is not None]:
+    if counted := [{"one": row["paper_id"], "most": row["votes"]} for row in rows if row["votes"] is not None]:
         most = sa.bindparam("most", type_=sa.Integer)
         connection.execute(
             sa.update(listing)
-            .where(listing.c.paper_id == sa.bindparam("id"), listing.c.source == source, listing.c.day == day)
+            .where(listing.c.paper_id == sa.bindparam("one"), listing.c.source == source, listing.c.day == day)
             .where(sa.or_(listing.c.votes.is_(None), listing.c.votes < most))
             .values(votes=most),
             counted,

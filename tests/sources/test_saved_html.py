@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import quopri
 from datetime import date
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
@@ -143,6 +144,10 @@ def test_mark_up_in_a_title_is_text_and_nothing_is_run() -> None:
     ("head", "expected"),
     [
         ('<link href="https://huggingface.co/papers/date/2026-03-14" rel="canonical">', date(2026, 3, 14)),
+        (
+            "<!-- saved with SingleFile\n url: https://huggingface.co/papers/date/2026-03-14 \n-->",
+            date(2026, 3, 14),
+        ),
         ('<meta property="og:url" content="https://huggingface.co/papers?date=2026-03-14">', date(2026, 3, 14)),
         ('<time datetime="2026-03-14T09:00:00Z">today</time>', date(2026, 3, 14)),
         ("<div>Mar 14</div>", date(2026, 3, 14)),
@@ -301,6 +306,13 @@ def test_the_form_is_told_by_the_bytes_and_not_by_the_name() -> None:
     assert [e.paper.title for e in parse(text.encode(), "page.html").entries] == [bracketed, OAKS.title]
 
 
+def test_the_example_of_the_readme_is_such_a_page() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    page = read(readme.split("```text\n")[1].split("```")[0])
+    assert [e.paper.title for e in page.entries] == [OAKS.title, "Do Harbour Clocks Drift with the Moon?"]
+    assert day_of(page) == date(2026, 3, 14)
+
+
 # ---- whatever comes
 
 
@@ -370,6 +382,20 @@ def test_any_order_of_tags_gives_a_page(parts: list[str]) -> None:
 )  # fmt: skip
 def test_a_hundred_thousand_of_one_tag_end(part: str) -> None:
     check(body(part * 100_000))
+
+
+@pytest.mark.parametrize("start", [" " * 60_000, "<!--a-->" * 7_000, "<!--" * 9_000, "<?xml " * 9_000])
+@pytest.mark.parametrize("then", ["x", "<html>" + card(OAKS)])
+def test_whatever_stands_before_the_first_tag_ends(start: str, then: str) -> None:
+    try:
+        check(read(start + then))
+    except PageUnreadable:
+        assert "xml" in start
+
+
+def test_a_list_of_authors_that_is_mostly_blank_ends() -> None:
+    page = body(f"<h3><a href='/abs/2603.00001'>Oaks</a></h3><p>Authors: Ada Oak{' ' * 200_000}and Bo Elm</p>")
+    assert page.entries[0].paper.authors == ("Ada Oak", "Bo Elm")
 
 
 def test_tags_that_are_nested_beyond_measure_are_refused() -> None:

@@ -25,8 +25,8 @@ _NO_TITLE = re.compile(
     r"|cite|code|demo|website|poster|slides|video|bookmark|summary|chat|resources|other)( \d+)?|https?://\S*"
 )
 _VOTES = re.compile(
-    r"(?i)(?:up-?votes?|likes?|points?)\W{1,3}([0-9][0-9.,]*[km]?)"
-    r"|([0-9][0-9.,]*[km]?) (?:up-?votes?|likes?|points?)"
+    r"(?i)(?:(?:up-?)?votes?|likes?|points?)\W{1,3}([0-9][0-9.,]*[km]?)"
+    r"|([0-9][0-9.,]*[km]?) (?:(?:up-?)?votes?|likes?|points?)"
 )
 _NUMBER = re.compile(r"[0-9]{1,12}(?:[.,][0-9]{1,3}){0,4}([km]?)", re.IGNORECASE)
 _NO_VOTES = ("-", "–", "—")

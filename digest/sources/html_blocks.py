@@ -28,7 +28,7 @@ _INLINE = _names(
     " mstyle mspace semantics munder mover munderover script style svg template noscript"
 )
 # Their text is not shown, or belongs to no paper.
-_SILENT = _names("script style template noscript title svg iframe textarea select object footer annotation")
+_SILENT = _names("script style template noscript title svg iframe textarea select object annotation")
 _HEADINGS = _names("h1 h2 h3 h4 h5 h6")
 _CARDS = _names("article li tr section dd")
 _CONTROLS = _names("label button")
@@ -154,7 +154,9 @@ class _Reader:
             )
         )
         if not self._silent and (
-            tag in _SILENT or (attributes and ("hidden" in attributes or attributes.get("aria-hidden") == "true"))
+            tag in _SILENT
+            or (tag == "footer" and around.card < 0)  # the page's, not a card's
+            or (attributes and ("hidden" in attributes or attributes.get("aria-hidden") == "true"))
         ):
             self._silent = depth
             if tag == "script" and "json" in attributes.get("type", ""):

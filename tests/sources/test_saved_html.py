@@ -224,17 +224,19 @@ def test_a_list_of_links() -> None:
 
 def test_whole_cards_that_are_links_and_labelled_lists() -> None:
     page = body(
-        f"""<div><a href="/papers/2603.00001"><img><h4>Oaks</h4><p>{OAKS.abstract}</p><span>5</span></a></div>
+        f"""<div><a href="/papers/2603.00001"><img><h4>Oaks</h4><p>{OAKS.abstract}</p></a><p>5</p></div>
         <div><a href="/papers/2603.00002"><img><h4>Clocks</h4><p>{CLOCKS.abstract}</p></a></div>
+        <article><footer><b>7 votes</b><a href="/papers/2603.00004">Engines</a></footer></article>
         <dl><dt><a href="/abs/2603.00003">arXiv:2603.00003</a> [<a href="/pdf/2603.00003">pdf</a>]</dt>
         <dd><div><span>Title:</span> Looms</div><p>{LOOM.abstract}</p></dd></dl>"""
     )
     assert [(e.paper.title, e.paper.raw_abstract) for e in page.entries] == [
         ("Oaks", OAKS.abstract),
         ("Clocks", CLOCKS.abstract),
+        ("Engines", ""),
         ("Looms", LOOM.abstract),
     ]
-    assert page.entries[0].votes == 5
+    assert [e.votes for e in page.entries] == [5, None, 7, None]
 
 
 @pytest.mark.parametrize(

@@ -47,10 +47,11 @@ def ingest_pages(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Take pages of trending papers, saved as HTML or as plain text, into the store.
+    """Take saved pages of trending papers into the store.
 
-    Taking a page again adds nothing. The day is --day, else the date that the page prints, in the latest year that
-    does not lie after today. A page that was taken for a wrong day: --forget with the same --day or --year.
+    A page may be saved as HTML, as a web archive (MHTML) or as plain text. Taking it again adds nothing. The day is
+    --day, else the date that the page prints, in the latest year that does not lie after today. A page taken
+    for a wrong day: --forget with the same --day or --year.
     """
     config = load_config()
     now = clock.now()

@@ -123,7 +123,10 @@ class Service:
             if done.error:
                 log.error("%s", done.error)
                 continue
-            if done.papers and not done.added.listings:
+            if not done.papers:
+                log.warning("%s: no papers found in it", path.name)
+                continue
+            if not done.added.listings:
                 continue  # it was taken before; after a restart all of them were
             log.info(
                 "%s: %s, %s: %d new, %d known, %d merged, %d rejected",

@@ -16,7 +16,6 @@ import re
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
 from pathlib import Path
 
 from digest.delivery.transport import Parcel, Supply
@@ -65,10 +64,6 @@ class Maildir:
     @property
     def in_flight(self) -> int:
         return self._in_flight
-
-    @property
-    def patience(self) -> timedelta:
-        return timedelta(minutes=2)  # a slow disk, not a slow network
 
     async def open(self) -> None:
         """Make the folder and clear away what a killed run left half-written."""

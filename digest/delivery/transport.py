@@ -7,7 +7,6 @@ parcel may have arrived, and answers for every parcel that it took.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Protocol
 
 from digest.model import LetterState, Outcome
@@ -59,10 +58,6 @@ class Transport(Protocol):
     @property
     def in_flight(self) -> int:
         """How many parcels may be between `leaving` and `done`: after a crash at most so many are uncertain."""
-
-    @property
-    def patience(self) -> timedelta:
-        """How long a parcel may be under way at most. A courier that has been silent for longer counts as dead."""
 
     async def open(self) -> None:
         """Get ready. Raises `RelayUnusable` where our side or the server's is not in order."""

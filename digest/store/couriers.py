@@ -18,7 +18,6 @@ class Courier:
     lease_until: datetime
     boot: str = ""  # which machine, since when it runs; "" is not known
     journal: str = ""  # path of the file; "" is none
-    wanted: str = ""  # "cancel" from an operator
 
 
 def sign_on(connection: sa.Connection, one: Courier) -> None:
@@ -56,7 +55,7 @@ def sign_off(connection: sa.Connection, token: str, lapsed: datetime | None = No
 
 def everyone(connection: sa.Connection) -> list[Courier]:
     rows = connection.execute(sa.select(courier).order_by(courier.c.started_at, courier.c.token))
-    return [Courier(r.token, r.place, r.started_at, r.lease_until, r.boot, r.journal, r.wanted) for r in rows]
+    return [Courier(r.token, r.place, r.started_at, r.lease_until, r.boot, r.journal) for r in rows]
 
 
 def strays(connection: sa.Connection) -> list[str]:

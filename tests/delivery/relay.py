@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 
 from digest.delivery.transport import Parcel, Supply
 from digest.errors import RelayUnusable
@@ -23,7 +22,6 @@ class Relay:
     """`hear` is awaited before a parcel leaves, `say` after it left; what either raises is the relay's fault."""
 
     name = "relay:here"
-    patience = timedelta(minutes=1)
 
     def __init__(self, in_flight: int = 4) -> None:
         self.in_flight = in_flight

@@ -35,14 +35,14 @@ async def settle_abandoned(
         with store.write() as connection:
             # Whoever strikes it off the list settles its letters; a courier that has woken up meanwhile keeps them.
             lapsed = None if _is_dead(one) else now()
-            cancelled = couriers.wanted(connection, one.token) == "cancel"
-            if one.place and not couriers.sign_off(connection, one.token, lapsed):
+            wanted = couriers.sign_off(connection, one.token, lapsed)
+            if one.place and wanted is None:
                 continue
             told = None
             if one.journal:
                 with suppress(OSError):  # it is not on this machine
                     told = journal.strike(path)
-            outcomes = await _settle(connection, transport, one, told, now(), cancelled=cancelled)
+            outcomes = await _settle(connection, transport, one, told, now(), cancelled=wanted == "cancel")
             found, _ = letters.readable(connection, list(outcomes))
             for letter in found:
                 note_reply(connection, letter.id, letter.subscriber.address, outcomes[letter.id], now())

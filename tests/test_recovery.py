@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from given import NOW, add, claim, letter, paper, record, states, stored_papers, subscribe, write
+from given import NOW, ON_POSTGRESQL_ALONE, add, claim, letter, paper, record, states, stored_papers, subscribe, write
 from relay import Relay
 
 from digest import config as configuration
@@ -286,6 +286,24 @@ def test_it_is_taken_back_however_late_that_was_asked_for(
         return found
 
     monkeypatch.setattr(recovery, "gone", then_cancelled)
+    settled(store)
+    assert states(store) == {"sent": 1, "suppressed": 2, "uncertain": 1}
+
+
+@ON_POSTGRESQL_ALONE  # where two may write at once
+def test_it_is_taken_back_where_that_is_asked_for_at_the_very_moment_of_settling(
+    store: Store, ids: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = kept(tmp_path, ids)
+    sign_on(store, one.path)
+    one.close(remove=False)
+    sign_off = couriers.sign_off
+
+    def just_cancelled(connection: sa.Connection, token: str, lapsed: datetime | None = None) -> str | None:
+        asked_to_cancel(store)
+        return sign_off(connection, token, lapsed)
+
+    monkeypatch.setattr(couriers, "sign_off", just_cancelled)
     settled(store)
     assert states(store) == {"sent": 1, "suppressed": 2, "uncertain": 1}
 

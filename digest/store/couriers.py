@@ -44,13 +44,16 @@ def wanted(connection: sa.Connection, token: str) -> str | None:
     return connection.execute(sa.select(courier.c.wanted).where(courier.c.token == token)).scalar()
 
 
-def sign_off(connection: sa.Connection, token: str, lapsed: datetime | None = None) -> bool:
+def sign_off(connection: sa.Connection, token: str, lapsed: datetime | None = None) -> str | None:
     """Strike a courier off, with `lapsed` only if its lease had run out by then. Who does this decides what becomes
-    of its letters, in the same transaction; False: somebody else did, or it woke up."""
+    of its letters, in the same transaction.
+
+    What an operator wanted of it up to this moment ("", "cancel"); None: somebody else struck it off, or it woke up.
+    """
     statement = sa.delete(courier).where(courier.c.token == token)
     if lapsed is not None:
         statement = statement.where(courier.c.lease_until <= lapsed)
-    return connection.execute(statement).rowcount == 1
+    return connection.execute(statement.returning(courier.c.wanted)).scalar()
 
 
 def everyone(connection: sa.Connection) -> list[Courier]:

@@ -5,12 +5,25 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from given import NOW, ON_POSTGRESQL_ALONE, add, claim, letter, paper, record, states, stored_papers, subscribe, write
+from given import (
+    NOW,
+    ON_POSTGRESQL_ALONE,
+    add,
+    claim,
+    letter,
+    paper,
+    record,
+    states,
+    stored_papers,
+    subscribe,
+    write,
+)
 from relay import Relay
 
 from digest import config as configuration
@@ -154,6 +167,36 @@ def test_one_that_woke_up_in_time_keeps_its_letters(
 def test_letters_that_nobody_answers_for_are_in_doubt(store: Store, ids: list[int]) -> None:
     assert {one.state for one in settled(store).values()} == {LetterState.UNCERTAIN}
     assert states(store) == {"uncertain": 4}
+
+
+def test_letters_under_way_without_any_lease_are_in_doubt(store: Store, ids: list[int]) -> None:
+    with store.write() as connection:
+        connection.execute(sa.text(f"UPDATE letter SET lease = NULL WHERE id <> {ids[0]}"))
+    outcomes = settled(store)
+    assert {name: one.state for name, one in outcomes.items()} == dict.fromkeys(
+        ("alice", "bela", "chen", "dora"), LetterState.UNCERTAIN
+    )
+    assert states(store) == {"uncertain": 4}
+    assert settled(store) == {}
+
+
+def test_a_place_is_asked_once_for_all_letters_while_others_may_write(store: Store, ids: list[int]) -> None:
+    """Of what was claimed in between it has not been asked."""
+    asked: list[list[str]] = []
+
+    class Archive(Relay):
+        async def settle(self, message_ids: Collection[str]) -> dict[str, Outcome]:
+            asked.append(sorted(message_ids))
+            write(store, letter(*subscribe(store, "eve"), *stored_papers(store)))
+            assert len(claim(store, "gone")) == 1
+            return dict.fromkeys(message_ids, SENT)
+
+    messages = sorted(one.message_id for one in by_handle(store).values())
+    sign_on(store, "", "another machine")
+    outcomes = settled(store, NOW + LEASE, Archive())
+    assert asked == [messages]
+    assert {name for name, one in outcomes.items() if one.state is LetterState.UNCERTAIN} == {"eve"}
+    assert states(store) == {"sent": 4, "uncertain": 1}
 
 
 def test_a_maildir_says_what_is_in_it(store: Store, ids: list[int], tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ be said at all in wire.py.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from pathlib import Path
 
 from digest.config import SmtpConfig
@@ -49,9 +50,9 @@ class Smtp:
     async def carry(self, supply: Supply) -> None:
         await _Round(self, supply).go()
 
-    async def settle(self, message_id: str) -> Outcome | None:
+    async def settle(self, message_ids: Collection[str]) -> dict[str, Outcome]:
         """SMTP has no way to ask what became of a message."""
-        return None
+        return {}
 
     async def close(self) -> None:
         talks, self._idle = self._idle, []

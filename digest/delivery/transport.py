@@ -6,6 +6,7 @@ parcel may have arrived, and answers for every parcel that it took.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -70,8 +71,9 @@ class Transport(Protocol):
         recipients' (server gone, login refused, disk full), once the conversations under way have ended.
         """
 
-    async def settle(self, message_id: str) -> Outcome | None:
-        """What became of a parcel that was under way when a courier died; None where that cannot be known."""
+    async def settle(self, message_ids: Collection[str]) -> dict[str, Outcome]:
+        """What became of parcels that were under way when a courier died: Message-ID → outcome, for those of which
+        it can be known. Asked once for all of them, as it may take seconds. Raises `RelayUnusable`."""
 
     async def close(self) -> None:
         """Let go. Never raises."""

@@ -9,6 +9,8 @@ import sqlalchemy as sa
 
 from digest.store.tables import courier, letter
 
+_SENDING = sa.text("letter.state = 'sending'")  # to the letter what the partial index says
+
 
 @dataclass(frozen=True, slots=True)
 class Courier:
@@ -48,7 +50,7 @@ def sign_off(connection: sa.Connection, token: str, lapsed: datetime | None = No
     """Strike a courier off, with `lapsed` only if its lease had run out by then. Who does this decides what becomes
     of its letters, in the same transaction.
 
-    What an operator wanted of it up to this moment ("", "cancel"); None: somebody else struck it off, or it woke up.
+    What an operator wanted of it by now ("", "cancel"); None: somebody else struck it off, or it woke up.
     """
     statement = sa.delete(courier).where(courier.c.token == token)
     if lapsed is not None:
@@ -62,11 +64,16 @@ def everyone(connection: sa.Connection) -> list[Courier]:
 
 
 def strays(connection: sa.Connection) -> list[str]:
-    """Leases of letters under way that no courier has: a store that was mended by hand may hold some."""
-    statement = sa.select(letter.c.lease).where(
-        sa.text("letter.state = 'sending'"), letter.c.lease.not_in(sa.select(courier.c.token))
-    )
+    """Leases of letters under way that no courier has, "" where they have none: a store that was mended by hand may
+    hold some."""
+    nobodys = sa.or_(letter.c.lease.is_(None), letter.c.lease.not_in(sa.select(courier.c.token)))
+    statement = sa.select(sa.func.coalesce(letter.c.lease, "")).where(_SENDING, nobodys)
     return sorted(connection.execute(statement.distinct()).scalars())
+
+
+def mark_strays(connection: sa.Connection) -> None:
+    """Give letters under way that have no lease the empty one, so that nobody else can decide on them."""
+    connection.execute(sa.update(letter).where(_SENDING, letter.c.lease.is_(None)).values(lease=""))
 
 
 def ask(connection: sa.Connection, wanted: str) -> int:

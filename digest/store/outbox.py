@@ -75,6 +75,7 @@ RETRIES = 8  # after so many tries the wait grows no more
 _WAITING = sa.text("letter.state IN ('ready', 'deferred')")
 _SENDING = sa.text("letter.state = 'sending'")
 _SOURCES: dict[tuple[S, ...], Any] = {WAITING: _WAITING, (S.SENDING,): _SENDING}
+REPAIRED = "repaired"  # the kind of what was no transition
 _BY_STATE = {S.SENT: "sent", S.DEFERRED: "deferred", S.FAILED: "failed", S.UNCERTAIN: "uncertain"}
 
 
@@ -100,20 +101,25 @@ def _move(
 
 
 def _tell(
-    connection: sa.Connection, ids: Sequence[int], at: datetime, state: S, note: str | None, kind: str = ""
+    connection: sa.Connection, ids: Sequence[int], at: datetime, state: S | None, note: str | None, kind: str = ""
 ) -> None:
-    """Add to the letters' histories what has just happened; `note` None is what the letters say."""
+    """Add to the letters' histories what has just happened; `state`, `note` None is what the letters say."""
     for some in batched(ids, 500):
         rows = sa.select(
             letter.c.id,
             sa.bindparam("at", at, type_=letter.c.created_at.type),
-            sa.literal(state.value),
+            letter.c.state if state is None else sa.literal(state.value),
             sa.literal(kind),
             letter.c.note if note is None else sa.literal(note, type_=letter.c.note.type),
             letter.c.next_try_at,
         ).where(letter.c.id.in_(some))
         columns = [history.c[name] for name in ("letter_id", "at", "state", "kind", "note", "next_try_at")]
         connection.execute(sa.insert(history).from_select(columns, rows.order_by(letter.c.id)))
+
+
+def tell_repaired(connection: sa.Connection, ids: Sequence[int], at: datetime, note: str) -> None:
+    """Add to the letters' histories that `digest check --repair` changed them."""
+    _tell(connection, ids, at, None, note, REPAIRED)
 
 
 # ---- the courier's
@@ -353,8 +359,12 @@ class Happened:
 def timeline(one: Letter, happened: Sequence[Happened]) -> list[Happened]:
     """What became of a letter after it was chosen, oldest first."""
     steps = list(happened)
-    if one.state is S.SENT and one.sent_at and (not steps or steps[-1].state is not S.SENT):
-        steps.append(Happened(one.sent_at, S.SENT, "accepted", one.note, None))
+    if one.state is S.SENT and one.sent_at:
+        place = len(steps)
+        while place and steps[place - 1].kind == REPAIRED and steps[place - 1].at >= one.sent_at:
+            place -= 1
+        if not place or steps[place - 1].state is not S.SENT:
+            steps.insert(place, Happened(one.sent_at, S.SENT, "accepted", one.note, None))
     return steps
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ import sqlalchemy as sa
 
 from digest.model import Letter, Outcome, SubscriberState
 from digest.model import LetterState as S
+from digest.store import suppressions
 from digest.store.sql import batched
 from digest.store.tables import history, letter, pick, subscriber
 
@@ -126,7 +127,38 @@ def tell_repaired(connection: sa.Connection, ids: Sequence[int], at: datetime, n
 
 
 def claim(connection: sa.Connection, lease: str, now: datetime, limit: int, only: int | None = None) -> list[int]:
-    """Take up to `limit` letters that may go out now (of subscriber `only`), oldest first; their ids, in order."""
+    """Take up to `limit` letters that may go out now (of subscriber `only`), oldest first; their ids, in order.
+
+    None to an address on the suppression list. Its subscriber is not active, unless it was added at the very moment
+    when the address came on the list; then it is told here.
+    """
+    claimed: list[int] = []
+    while some := _claim(connection, lease, now, limit - len(claimed), only):
+        held = _heed_suppressions(connection, some)
+        give_back(connection, lease, held, "", now)
+        claimed += set(some).difference(held)
+        if not held:
+            break
+    return sorted(claimed)
+
+
+def _heed_suppressions(connection: sa.Connection, ids: Sequence[int]) -> list[int]:
+    """Those of these letters whose address is on the suppression list; their subscribers are active no more."""
+    to: dict[int, str] = {}
+    for some in batched(ids, 500):
+        rows = connection.execute(
+            sa.select(letter.c.id, subscriber.c.address_key)
+            .join(subscriber, subscriber.c.id == letter.c.subscriber_id)
+            .where(letter.c.id.in_(some))
+        )
+        to.update({r.id: r.address_key for r in rows})
+    found = suppressions.held(connection, to.values())
+    for address, one in found.items():
+        suppressions.heed(connection, replace(one, address=address))
+    return [i for i, address in to.items() if address in found]
+
+
+def _claim(connection: sa.Connection, lease: str, now: datetime, limit: int, only: int | None) -> list[int]:
     state = sa.select(subscriber.c.state).where(subscriber.c.id == letter.c.subscriber_id).scalar_subquery()
     free = (
         sa.select(letter.c.id)

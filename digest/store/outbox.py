@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -85,20 +85,19 @@ def _move(
 ) -> list[int]:
     """One transition of all letters for which `where` holds, in one statement; the ids of those it moved."""
     to = TRANSITIONS[name]
-    source = _SOURCES.get(to.sources, letter.c.state.in_([one.value for one in to.sources]))
-    free: dict[str, Any] = {} if to.target is S.SENDING else {"lease": None}
-    statement = (
-        sa.update(letter)
-        .where(source, *where)
-        .values(state=to.target.value, **free, **values)
-        .returning(letter.c.id)
-    )
-    moved = sorted(connection.execute(statement).scalars())
+    moved = sorted(connection.execute(_changed(name, where, values).returning(letter.c.id)).scalars())
     if to.forgets:
         for some in batched(moved, 500):
             sure = sa.select(letter.c.id).where(letter.c.id.in_(some), sa.not_(letter.c.in_doubt))
             connection.execute(sa.update(pick).where(pick.c.letter_id.in_(sure)).values(void=True))
     return moved
+
+
+def _changed(name: str, where: Sequence[sa.ColumnElement[bool]], values: Mapping[str, Any]) -> sa.Update:
+    to = TRANSITIONS[name]
+    source = _SOURCES.get(to.sources, letter.c.state.in_([one.value for one in to.sources]))
+    free: dict[str, Any] = {} if to.target is S.SENDING else {"lease": None}
+    return sa.update(letter).where(source, *where).values(state=to.target.value, **free, **values)
 
 
 def _tell(
@@ -132,33 +131,21 @@ def claim(connection: sa.Connection, lease: str, now: datetime, limit: int, only
     None to an address on the suppression list. Its subscriber is not active, unless it was added at the very moment
     when the address came on the list; then it is told here.
     """
-    claimed: list[int] = []
+    claimed: set[int] = set()
+    put_back: set[int] = set()
     while some := _claim(connection, lease, now, limit - len(claimed), only):
-        held = _heed_suppressions(connection, some)
-        give_back(connection, lease, held, "", now)
-        claimed += set(some).difference(held)
-        if not held:
+        held = suppressions.heed_all(connection, some.values())
+        stay = {i for i, address in some.items() if address in held}
+        give_back(connection, lease, sorted(stay), "", now)
+        claimed |= some.keys() - stay
+        if not stay - put_back:
             break
+        put_back |= stay
     return sorted(claimed)
 
 
-def _heed_suppressions(connection: sa.Connection, ids: Sequence[int]) -> list[int]:
-    """Those of these letters whose address is on the suppression list; their subscribers are active no more."""
-    to: dict[int, str] = {}
-    for some in batched(ids, 500):
-        rows = connection.execute(
-            sa.select(letter.c.id, subscriber.c.address_key)
-            .join(subscriber, subscriber.c.id == letter.c.subscriber_id)
-            .where(letter.c.id.in_(some))
-        )
-        to.update({r.id: r.address_key for r in rows})
-    found = suppressions.held(connection, to.values())
-    for address, one in found.items():
-        suppressions.heed(connection, replace(one, address=address))
-    return [i for i, address in to.items() if address in found]
-
-
-def _claim(connection: sa.Connection, lease: str, now: datetime, limit: int, only: int | None) -> list[int]:
+def _claim(connection: sa.Connection, lease: str, now: datetime, limit: int, only: int | None) -> dict[int, str]:
+    """id → case-folded address"""
     state = sa.select(subscriber.c.state).where(subscriber.c.id == letter.c.subscriber_id).scalar_subquery()
     free = (
         sa.select(letter.c.id)
@@ -177,7 +164,9 @@ def _claim(connection: sa.Connection, lease: str, now: datetime, limit: int, onl
     # A common table, as PostgreSQL may run a plain subquery more than once and lock more than the limit.
     chosen = free.cte("free")
     values = {"lease": lease, "attempts": letter.c.attempts + 1}
-    return _move(connection, "claim", [letter.c.id.in_(sa.select(chosen.c.id))], values)
+    address = sa.select(subscriber.c.address_key).where(subscriber.c.id == letter.c.subscriber_id).scalar_subquery()
+    claimed = _changed("claim", [letter.c.id.in_(sa.select(chosen.c.id))], values).returning(letter.c.id, address)
+    return {row[0]: row[1] for row in connection.execute(claimed)}
 
 
 def record(

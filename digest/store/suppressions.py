@@ -6,7 +6,7 @@ without keeping the address.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
@@ -139,6 +139,17 @@ def heed(connection: sa.Connection, new: Suppression) -> None:
             .where(suppression.c.address_hash == new.address_hash)
             .values(was=f"{reader.state.value}:{reader.state_reason}")
         )
+
+
+def heed_all(connection: sa.Connection, addresses: Collection[str]) -> set[str]:
+    """Those of these case-folded addresses that are suppressed; their subscribers are told."""
+    # Most lists are empty, and this is asked for every letter.
+    if connection.execute(sa.select(suppression.c.address_hash).limit(1)).first() is None:
+        return set()
+    found = held(connection, addresses)
+    for address, one in found.items():
+        heed(connection, replace(one, address=address))
+    return set(found)
 
 
 def forget_address(connection: sa.Connection, address: str) -> None:

@@ -34,6 +34,7 @@ from_address = "{sender}"
 url = "{url}"
 [delivery]
 kind = "smtp"
+group_by = "domain"
 [delivery.smtp]
 host = "127.0.0.1"
 port = {port}

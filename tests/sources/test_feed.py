@@ -133,6 +133,11 @@ def test_an_entry_has_the_keys_that_name_it(parts: str, keys: tuple[str, ...]) -
         ("<dc:creator>Li, Ann</dc:creator>", ("Ann Li",)),
         ("<dc:creator>Li, Ann</dc:creator><dc:creator>van der Day, Bo</dc:creator>", ("Ann Li", "Bo van der Day")),
         ("<dc:creator>Li, Ann; Day, Bo Cy</dc:creator>", ("Ann Li", "Bo Cy Day")),
+        ("<dc:creator>Li Wu, Ann Eve</dc:creator><dc:creator>OAKS</dc:creator>", ("Ann Eve Li Wu", "OAKS")),
+        (
+            "<dc:creator>Ann Li, Bo Day</dc:creator><dc:creator>Cy, Di, Eve</dc:creator>",
+            ("Ann Li", "Bo Day", "Cy", "Di", "Eve"),
+        ),
         ("<dc:creator>&lt;a href='x'&gt;Ann Li&lt;/a&gt;, Bo Day</dc:creator>", ("Ann Li", "Bo Day")),
         ("<author>ann@example.org</author>", ()),
         ("<author>Ann Li &lt;ann@example.org&gt;</author>", ("Ann Li",)),
@@ -198,6 +203,11 @@ def test_raw_texts_are_text_so_that_spellings_compare() -> None:
     assert (paper.raw_title, paper.keys) == ("Bees & Oaks", ("title:beesoaks",))
 
 
+def test_a_title_is_measured_without_its_mark_up() -> None:
+    title = "Bees" + "&lt;span class='of the journal'&gt;&lt;/span&gt;" * 100
+    assert one(rss(f"<item><title>{title}</title></item>"))[1].title == "Bees"
+
+
 @pytest.mark.parametrize("title", ["", "&lt;p&gt;&lt;/p&gt;", "&amp;nbsp;", "…", "x" * 2001])
 def test_one_bad_entry_does_not_lose_the_others(title: str) -> None:
     batch = read(rss(f"<item><title>{title}</title></item>", RSS_ITEM, "<item/>"))
@@ -206,8 +216,9 @@ def test_one_bad_entry_does_not_lose_the_others(title: str) -> None:
 
 def test_an_entry_that_is_there_twice_counts_once() -> None:
     again = RSS_ITEM.replace("One.", "Changed.")
-    batch = read(rss(RSS_ITEM, again, "<item><title>B</title></item>", "<item><title>B</title></item>"))
-    assert (len(batch.records), batch.repeated) == (2, 2)
+    other = RSS_ITEM.replace("Oaks", "Clocks")  # under one id, as from a feed that gives all the same
+    batch = read(rss(RSS_ITEM, again, other, "<item><title>B</title></item>", "<item><title>B</title></item>"))
+    assert (len(batch.records), batch.repeated) == (3, 2)
 
 
 # ---- encodings

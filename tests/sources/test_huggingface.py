@@ -94,6 +94,11 @@ def test_one_bad_entry_does_not_lose_the_others(item: Any, reason: str) -> None:
     assert [(one.line, one.reason) for one in batch.rejected] == [(2, reason)]
 
 
+def test_a_name_without_end_is_cut() -> None:
+    (record,) = read(hf_item(authors=["Ann " * 500, " Bo\n"])).records
+    assert record.authors == (("Ann " * 50).strip(), "Bo")
+
+
 def test_a_paper_that_is_there_twice_counts_once() -> None:
     batch = read(hf_item(upvotes=5), hf_item(id="2603.00017v2"), hf_item(id="2603.00018"))
     assert [(one.votes, one.position) for one in batch.records] == [(5, 1), (12, 3)]

@@ -78,8 +78,8 @@ def test_text_without_mark_up_stays(text: str) -> None:
 
 @pytest.mark.parametrize(
     "unit",
-    ["<b>", "<div>", "<", "<!--", "<!", '<a "', "<a b='", "<math>", "<svg>", "<sub>", "<sub></sup>", "&amp;",
-     "<p </p>", "<script></script>", "<math></math>", "<x:math ", "<math><annotation tex ", "&lt;p&gt;", "<tex-math>", "</"],
+    ["<b>", "<div>", "<", "<!--", "<!", '<a "', "<a b='", "<math>", "<svg>", "<sub>", "<sub></sup>", "&amp;", "</",
+     "<p </p>", "<script></script>", "<math></math>", "<x:math ", "<math><annotation tex ", "&lt;p&gt;"],
 )  # fmt: skip
 def test_a_megabyte_of_one_thing_is_read_once(unit: str) -> None:
     """What is read again from each part would take hours here."""

@@ -7,6 +7,7 @@ wrote is wrong, 4 the store, 5 the mail, 6 a name that we do not know. (2 is a w
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from inspect import cleandoc
 
 
@@ -107,6 +108,22 @@ class PageDayUnclear(PageError):
 
 class NotSuppressed(DigestError):
     """{address}: it is not on the suppression list.{nearest} `digest suppressions` shows the list."""
+
+
+# ---- sources
+
+
+class FetchFailed(DigestError):
+    """{url}: {detail}"""
+
+    def __init__(self, *, url: str, detail: str, next_try: datetime | None = None) -> None:
+        """`next_try`: before this moment the server does not want to be asked again; None: it said nothing."""
+        self.url, self.detail, self.next_try = url, detail, next_try
+        super().__init__(url=url, detail=detail)
+
+
+class FetchStopped(FetchFailed):
+    """{url}: {detail}"""
 
 
 # ---- libraries of references

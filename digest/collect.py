@@ -17,7 +17,7 @@ from digest.store import sources
 from digest.store.opening import Store
 from digest.store.rehearsal import rehearsal
 
-__all__ = ["Collected", "Failure", "collect", "client_of"]
+__all__ = ["Collected", "Failure", "client_of", "collect"]
 
 _WAYS: dict[str, Callable[[Round], Iterator[Work]]] = {
     "huggingface": huggingface.works,

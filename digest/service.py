@@ -1,4 +1,4 @@
-"""`digest serve`: a tick every minute. What is due comes from the store, so a restart forgets nothing."""
+"""`digest serve`: a tick every minute, and beside it the sources. What is due comes from the store, so a restart forgets nothing."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from types import FrameType
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from digest import clock
+from digest.collect import Collected, collect
 from digest.config import Config
 from digest.edition import Press, due_now
 from digest.errors import DeliveryPaused, DigestError, PageDayUnclear, StoreError
@@ -27,7 +28,8 @@ from digest.store.pauses import EVERYTHING
 
 LONGEST_WAIT = timedelta(minutes=15)  # between two tries of a relay that is down
 PATIENCE = timedelta(minutes=1)  # for the pace; then other things are due, and the next tick goes on
-SETTLED_SECONDS = 2.0  # a page that was written to a moment ago may not be whole yet
+MOST_TOLD = 3  # failures of one source in one round
+SETTLED = timedelta(seconds=2)  # a file that was written to a moment ago may not be whole yet
 
 log = logging.getLogger("digest")
 
@@ -58,6 +60,17 @@ def serve(config: Config) -> None:
             coalesce=True,
             misfire_grace_time=None,
         )
+        if config.sources:
+            # In a thread of its own: however long a source takes, no letter waits for it.
+            scheduler.add_job(
+                service.ask_sources,
+                "interval",
+                minutes=config.collect.every_minutes,
+                next_run_time=clock.now(),
+                max_instances=1,
+                coalesce=True,
+                misfire_grace_time=None,
+            )
         scheduler.start()
         log.info("serving %s; a look every %d s", config.home.resolve(), config.serve.tick_seconds)
         stopping.wait()
@@ -101,7 +114,7 @@ class Service:
                 continue  # moved away between the look and now
             version = (found.st_mtime_ns, found.st_size)
             age = (now - datetime.fromtimestamp(found.st_mtime, UTC)).total_seconds()
-            if self._seen.get(path) == version or 0 <= age < SETTLED_SECONDS:
+            if self._seen.get(path) == version or 0 <= age < SETTLED.total_seconds():
                 continue
             # A page without a year means the year in which it was saved, also when it is read again years later.
             saved = now - timedelta(seconds=max(age, 0))
@@ -130,6 +143,18 @@ class Service:
                 *(path.name, done.day, count(done.papers, "paper")),
                 *(done.added.new, done.added.known, done.added.merged, len(done.rejected)),
             )
+
+    def ask_sources(self) -> None:
+        """Ask every source; a line for each that had news or failed."""
+        try:
+            done = collect(self.store, self.config, clock.now, stop=self.stopping, settle=SETTLED)
+        except DigestError as error:
+            log.error("%s", error)
+        except Exception:
+            log.exception("the sources could not be asked; the next time tries again")
+        else:
+            for one in done:
+                _log_of(one)
 
     def send_letters(self) -> None:
         """Write the letters of those whose hour has come; deliver these and whatever else may go out."""
@@ -171,3 +196,19 @@ class Service:
             self._quiet_until = now + wait
             minutes = count(int(wait.total_seconds() // 60), "minute")
             log.error("%s Next try in %s.", ran.delivered.stopped, minutes)
+
+
+def _log_of(one: Collected) -> None:
+    if one.added.new or one.added.merged or one.added.listings:
+        log.info(
+            "%s: %s fetched: %d new, %d known, %d merged, %d rejected",
+            *(one.source, count(one.fetched, "paper")),
+            *(one.added.new, one.added.known, one.added.merged, one.refused),
+        )
+    for failure in one.failures[:MOST_TOLD]:
+        until = (
+            f"not before {failure.next_try_at:%Y-%m-%d %H:%M} UTC" if failure.next_try_at else "with the next look"
+        )
+        log.error("%s: %s. Next try: %s", one.source, failure.detail, until)
+    if len(one.failures) > MOST_TOLD:
+        log.error("%s: … and %d more", one.source, len(one.failures) - MOST_TOLD)

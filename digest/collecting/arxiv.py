@@ -1,4 +1,4 @@
-"""arXiv: the feed of today's announcements, or the query API, which also fills the days that the feed was missed on."""
+"""arXiv: the feed of the last announcement, or the query API, which also fills the days that the feed was missed."""
 
 from __future__ import annotations
 
@@ -67,9 +67,7 @@ def _announced(round: Round) -> Iterator[Work]:
         )
         # Most papers are announced on the weekday after they were submitted.
         first = min(missed) - timedelta(days=3)
-        yield from _submitted(
-            round, first, max(missed), missed, lambda day: clock.next_slot("weekdays", day)
-        )
+        yield from _submitted(round, first, max(missed), missed, lambda day: clock.next_slot("weekdays", day))
 
 
 def _nothing_after(round: Round, last: date) -> Work:

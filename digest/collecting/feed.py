@@ -47,8 +47,8 @@ def works(round: Round) -> Iterator[Work]:
 
 
 def dated(round: Round, records: Sequence[Record], else_day: date) -> list[tuple[Record, date]]:
-    """Each with its day, never one that lies ahead. One that says none has that on which the source was first seen to
-    list it: it would else be new with every day on which it is read again."""
+    """Each with its day, never one that lies ahead. One that says none has the first on which the source listed it:
+    it would else be new with every day on which it is read again."""
     folds = {place: fold(one) for place, one in enumerate(records) if one.day is None}
     with round.store.read() as connection:
         first = sources.first_listed(connection, round.name, folds.values()) if folds else {}

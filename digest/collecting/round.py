@@ -1,7 +1,7 @@
 """One source being asked once: what is known of it, and what comes of it. Shared by all kinds of sources.
 
-A kind's `works` asks, and yields what is to be stored, in pieces that are each a transaction of their own: an answer,
-the days that it was for and what makes the next request conditional stand or fall together, so that a crash asks again.
+A kind's `works` asks, and yields what is to be stored, each piece in a transaction of its own: an answer, the days
+that it was for and what makes the next request conditional stand or fall together, so that a crash asks again.
 """
 
 from __future__ import annotations

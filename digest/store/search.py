@@ -100,3 +100,10 @@ def _has(word: str) -> sa.ColumnElement[bool]:
         names = sa.cast(paper.c.authors, sa.Text)
         tests.append(names.icontains(json.dumps(one)[1:-1], autoescape=True))
     return sa.or_(*tests)
+
+
+def titled(connection: sa.Connection, text: str, limit: int) -> list[int]:
+    """The ids of at most `limit` listed papers that have the text in their titles, the newest first."""
+    listed_ones = sa.exists().where(listing.c.paper_id == paper.c.id)
+    asked = sa.select(paper.c.id).where(paper.c.title.icontains(text, autoescape=True), listed_ones)
+    return list(connection.execute(asked.order_by(paper.c.id.desc()).limit(limit)).scalars())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -86,6 +86,16 @@ def days(connection: sa.Connection, sources: Sequence[str], since: date, until: 
         .order_by(collected.c.source, collected.c.day)
     )
     return [Day(r.source, r.day, r.state, r.items, r.tried_at, r.filled_at, r.detail) for r in rows]
+
+
+def recent(
+    connection: sa.Connection, sources: Sequence[str], today: date, number: int = 14
+) -> dict[str, list[Day]]:
+    """What is known of the last days of each of these sources."""
+    found: dict[str, list[Day]] = {name: [] for name in sources}
+    for one in days(connection, sources, today - timedelta(days=number - 1), today):
+        found[one.source].append(one)
+    return found
 
 
 def health(connection: sa.Connection) -> dict[str, Health]:

@@ -1,4 +1,5 @@
-"""`digest serve`: a tick every minute, and beside it the sources. What is due comes from the store, so a restart forgets nothing."""
+"""`digest serve`: a tick every minute, and beside it the sources. What is due comes from the store, so a restart
+forgets nothing."""
 
 from __future__ import annotations
 
@@ -206,9 +207,8 @@ def _log_of(one: Collected) -> None:
             *(one.added.new, one.added.known, one.added.merged, one.refused),
         )
     for failure in one.failures[:MOST_TOLD]:
-        until = (
-            f"not before {failure.next_try_at:%Y-%m-%d %H:%M} UTC" if failure.next_try_at else "with the next look"
-        )
+        at = failure.next_try_at
+        until = f"not before {at:%Y-%m-%d %H:%M} UTC" if at else "when they are asked again"
         log.error("%s: %s. Next try: %s", one.source, failure.detail, until)
     if len(one.failures) > MOST_TOLD:
         log.error("%s: … and %d more", one.source, len(one.failures) - MOST_TOLD)

@@ -141,7 +141,7 @@ def _known(config: Config, today: date) -> tuple[Mapping[str, Health], Mapping[s
         with opened(config, create=False) as store, store.read() as connection:
             return stored.health(connection), stored.recent(connection, names, today, DAYS)
     except StoreMissing:  # nothing was collected yet
-        return {}, dict.fromkeys(names, [])
+        return {}, {name: [] for name in names}
 
 
 def _plain(name: str, kind: str, health: Health | None, days: Sequence[Day]) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""arXiv: the feed of the last announcement, or the query API, which also fills the days that the feed was missed."""
+"""arXiv: the feed of the last announcement, or the query API, which also fills days that were missed."""
 
 from __future__ import annotations
 

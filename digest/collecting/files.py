@@ -97,8 +97,8 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 
 def _files(round: Round, endings: tuple[str, ...]) -> Iterator[_File]:
-    """The files of the source that are new or have changed, by name. One that was written to a moment ago waits, as it
-    may not be whole yet."""
+    """The files of the source that are new or have changed, by name. One that was written to a moment ago may not
+    be whole, and waits."""
     start = round.config.path(round.source.path)
     for path in pages_in([start]):
         if round.stopping:

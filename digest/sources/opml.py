@@ -30,6 +30,7 @@ def parse(data: bytes, name: str) -> tuple[list[Feed], list[Rejected]]:
     feeds: list[Feed] = []
     rejected: list[Rejected] = []
     parser = expat.ParserCreate()
+    started = False
 
     def wrong(what: str, remedy: str) -> FileInvalid:
         return FileInvalid([Problem(name, parser.CurrentLineNumber, "", what, remedy)])
@@ -52,7 +53,6 @@ def parse(data: bytes, name: str) -> tuple[list[Feed], list[Rejected]]:
         # A few lines of these unfold to gigabytes.
         raise wrong("it declares entities of its own, which no list of feeds needs", "take the DOCTYPE out")
 
-    started = False
     parser.StartElementHandler = start
     parser.EntityDeclHandler = entity
     try:

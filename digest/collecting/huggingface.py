@@ -8,7 +8,7 @@ from digest.collecting.round import Round, Work
 from digest.errors import FetchFailed, FetchStopped, SourceUnreadable
 from digest.sources import huggingface
 
-GIVEN_UP = 2  # failures in a row: it is the server that fails, not its day
+GIVEN_UP = 3  # failures in a row: it is the server that fails, not its day
 
 
 def works(round: Round) -> Iterator[Work]:

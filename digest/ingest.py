@@ -13,9 +13,10 @@ from digest.errors import DigestError, PageUnreadable
 from digest.model import Page, Rejected
 from digest.sources import saved_page
 from digest.sources.days import resolve_day
-from digest.store import listings, papers
+from digest.sources.record import told
+from digest.store import listings, merging
+from digest.store.merging import Added
 from digest.store.opening import Store
-from digest.store.papers import Added
 
 LARGEST_PAGE = 50_000_000  # bytes; a saved page is some hundred thousand
 _TO_A_FILE = "Save the page to a file and name that"
@@ -74,7 +75,8 @@ def ingest(
     except DigestError as error:
         return Ingested(str(path), error=error)
     with store.write() as connection:
-        added = papers.add(connection, page.entries, source_of(page, on), on, len(page.entries), now)
+        records = [told(entry) for entry in page.entries]
+        added = merging.take(connection, records, source_of(page, on), now, day=on)
     return Ingested(str(path), on, len(page.entries), added, page.repeated, page.rejected, page.flagged)
 
 

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from digest.errors import DigestError, LibraryUnreadable, NothingImported
 from digest.library import file as library_file
 from digest.library.material import Library
-from digest.model import Feedback, FeedbackKind, Rejected, Subscriber
-from digest.store import feedback, papers
+from digest.model import Feedback, FeedbackKind, Record, Rejected, Subscriber
+from digest.store import feedback, merging, papers
 from digest.store.opening import Store
 
 LARGEST_LIBRARY = 250_000_000  # bytes; fifty thousand entries with abstracts are about eighty million
@@ -107,7 +107,8 @@ def _take(
     by_hand: set[int],
 ) -> Imported:
     titled = [item for item in library.items if item.paper.title]
-    ids, added = papers.add_unlisted(connection, [item.paper for item in titled], now)
+    records = [Record(item.paper.title, paper=item.paper) for item in titled]
+    ids, added = merging.place(connection, records, now, listed=False)
     placed = list(zip(titled, ids, strict=True))
     rejected = list(library.rejected)
     bare = [item for item in library.items if not item.paper.title]

@@ -10,9 +10,9 @@ import pytest
 from digest import libraries, verdicts
 from digest.errors import NothingImported
 from digest.libraries import Imported
-from digest.model import Entry, Feedback, FeedbackKind, Paper, Subscriber
+from digest.model import Feedback, FeedbackKind, Paper, Record, Subscriber
 from digest.sources.identity import title_key
-from digest.store import feedback, papers, subscribers
+from digest.store import feedback, merging, papers, subscribers
 from digest.store.opening import Store
 
 NOW = datetime(2026, 3, 14, 6, 0, tzinfo=UTC)
@@ -65,7 +65,7 @@ def kinds(store: Store, reader: Subscriber) -> dict[str, str]:
 def listed(store: Store, title: str) -> None:
     paper = Paper(title, f"{title} on a page.", keys=(title_key(title),), raw_title=title)
     with store.write() as connection:
-        papers.add(connection, [Entry(paper, 1, 1)], "page:a", date(2026, 3, 14), 1, NOW)
+        merging.take(connection, [Record(paper.title, paper=paper)], "page:a", NOW, day=date(2026, 3, 14))
 
 
 def test_a_library_becomes_what_the_reader_likes(store: Store, alice: Subscriber, tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from digest.pool import CACHE, FITTED_WHOLE, Pool
 from digest.ranking.others import FEWEST_READERS
 from digest.ranking.ranker import Reader
 from digest.sources.identity import title_key
-from digest.store import feedback, papers, subscribers
+from digest.sources.record import told
+from digest.store import feedback, merging, subscribers
 from digest.store.opening import Store, open_store
 
 DAY = date(2026, 3, 14)
@@ -33,7 +34,7 @@ def listed(store: Store, first: int, number: int, day: date) -> None:
         title = f"{dice.choice(words)} {dice.choice(words)} {n}"
         entries.append(Entry(Paper(title, text, keys=(title_key(title),)), n - first + 1, n))
     with store.write() as connection:
-        papers.add(connection, entries, f"page:{first}", day, number, NOW)
+        merging.take(connection, [told(one) for one in entries], f"page:{first}", NOW, day=day)
 
 
 @pytest.fixture(scope="module")

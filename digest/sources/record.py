@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-from digest.model import Link, Paper, Record
+from digest.model import Entry, Link, Paper, Record
 from digest.sources.identity import title_key
 from digest.sources.markup import plain
 from digest.text import readable
 
 MOST_AUTHORS = 5_000  # the largest collaborations have some 3,000
 LONGEST_ABSTRACT = 20_000  # characters; what is longer is a paper, not its abstract
+
+
+def told(entry: Entry) -> Record:
+    """An entry of a saved page, which is read line by line, as a record."""
+    paper = entry.paper
+    return Record(paper.title, paper=paper, position=entry.position, votes=entry.votes, line=entry.line)
 
 
 def fold(record: Record) -> bytes:

@@ -55,6 +55,8 @@ TRANSITIONS: dict[str, Transition] = {
     "suppress": Transition(WAITING, S.SUPPRESSED, forgets=True),
     # an operator takes back what waits
     "cancel": Transition(WAITING, S.SUPPRESSED, forgets=True),
+    # its only papers proved to be ones that its reader had been sent under other names
+    "spend": Transition(WAITING, S.EMPTY),
     # an operator's word on a letter in doubt: send it again under the same Message-ID …
     "resend": Transition((S.UNCERTAIN,), S.READY),
     # … or take it as sent …
@@ -239,6 +241,12 @@ def expire(connection: sa.Connection, now: datetime, superseded: Iterable[tuple[
         for some in batched(ids, 500):
             moved += _expire(connection, [letter.c.slot < slot, letter.c.subscriber_id.in_(some)], now)
     return moved
+
+
+def spend(connection: sa.Connection, ids: Sequence[int], note: str) -> None:
+    """These waiting letters hold no paper any more; `note` says why they are empty."""
+    for some in batched(ids, 500):
+        _move(connection, "spend", [letter.c.id.in_(some)], {"note": note, "next_try_at": None})
 
 
 def _expire(connection: sa.Connection, where: Sequence[sa.ColumnElement[bool]], now: datetime) -> int:

@@ -2,98 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import asdict
 from datetime import date, datetime, timedelta
 
 import sqlalchemy as sa
 
-from digest.model import Entry, Link, Listing, Paper
-from digest.sources.identity import same_paper, split_key
-from digest.store.sql import batched, insert_ignore, keep_others_out
+from digest.model import Link, Listing, Paper
+from digest.store.sql import batched, insert_ignore
 from digest.store.tables import feedback, listing, paper, paper_key
-
-
-@dataclass(frozen=True, slots=True)
-class Added:
-    """What became of the entries of one source on one day."""
-
-    new: int = 0  # papers the store did not have
-    known: int = 0  # papers it had, spelled the same
-    merged: int = 0  # papers it had under another spelling, or now more completely
-    listings: int = 0  # listings that were not there before
-
-
-def add(
-    connection: sa.Connection, entries: Sequence[Entry], source: str, day: date, size: int, now: datetime
-) -> Added:
-    """Store the entries of one source on one day, merged by key. Adding them again changes nothing."""
-    ids, added = _merge(connection, [entry.paper for entry in entries], now, listed=True)
-    placed: dict[int, Entry] = {}
-    for found, entry in zip(ids, entries, strict=True):
-        placed.setdefault(found, entry)
-    rows = [
-        {"paper_id": i, "source": source, "day": day, "position": e.position, "size": size, "votes": e.votes}
-        for i, e in placed.items()
-    ]
-    return replace(added, listings=insert_ignore(connection, listing, rows))
-
-
-def add_unlisted(connection: sa.Connection, papers: Sequence[Paper], now: datetime) -> tuple[list[int], Added]:
-    """Store papers that readers know and no source listed, merged by key as `add` does: the id of each, in their
-    order, and what became of them. Until a source lists them they are no part of the corpus."""
-    return _merge(connection, papers, now, listed=False)
-
-
-def _merge(
-    connection: sa.Connection, papers: Sequence[Paper], now: datetime, *, listed: bool
-) -> tuple[list[int], Added]:
-    # Two who find no key at the same moment would both store the paper.
-    keep_others_out(connection, paper)
-    known_ids = ids_by_key(connection, [key for p in papers for key in p.keys])
-    stored = {p.id: p for p in by_ids(connection, set(known_ids.values()))}
-    split = ids_by_key(connection, map(split_key, _in_doubt(papers, known_ids, stored)))
-    stored |= {p.id: p for p in by_ids(connection, set(split.values()) - stored.keys())}
-    known_ids |= split
-    # What a source says of a paper goes before what a reader's library says of it.
-    unlisted = _without_listing(connection, stored) if listed else set()
-    fresh: list[Paper] = []  # a new paper has the id -1 - its index here until it is inserted
-    placed: list[int] = []
-    new = known = merged = 0
-    for one in papers:
-        keys = one.keys
-        found = _first(known_ids, keys)
-        if found is not None and not _is_same(one, stored[found], keys):
-            # Another paper has this very title, so this one is known by its abstract as well.
-            keys = tuple(split_key(one) if key.startswith("title:") else key for key in keys)
-            found = _first(known_ids, keys)
-        if found is None:
-            found = -1 - len(fresh)
-            fresh.append(replace(one, keys=keys))
-            stored[found] = fresh[-1]
-            new += 1
-        else:
-            before = stored[found]
-            learned = tuple(key for key in keys if key not in known_ids)
-            complete = _completed(one, before) if found in unlisted else _completed(before, one)
-            after = replace(complete, keys=before.keys + learned, id=before.id)
-            unlisted.discard(found)
-            if after != before:
-                stored[found] = after
-                if found < 0:
-                    fresh[-1 - found] = after
-                else:
-                    _update(connection, after)
-                    _insert_keys(connection, found, learned)
-            if after != before or one.title != before.title:
-                merged += 1
-            else:
-                known += 1
-        known_ids.update({key: found for key in keys if key not in known_ids})
-        placed.append(found)
-    ids = _insert(connection, fresh, now)
-    return [ids[-1 - found] if found < 0 else found for found in placed], Added(new, known, merged)
 
 
 def by_ids(connection: sa.Connection, ids: Iterable[int]) -> list[Paper]:
@@ -151,40 +68,6 @@ def count(connection: sa.Connection) -> tuple[int, int]:
     return papers, connection.execute(sa.select(sa.func.count()).select_from(listing)).scalar_one()
 
 
-def _first(known_ids: Mapping[str, int], keys: Iterable[str]) -> int | None:
-    return next((known_ids[key] for key in keys if key in known_ids), None)
-
-
-def _in_doubt(papers: Sequence[Paper], known_ids: Mapping[str, int], stored: Mapping[int, Paper]) -> list[Paper]:
-    """Those that another paper of the same title may keep from their own key; to fold an abstract takes long."""
-    times = Counter(key for one in papers for key in one.keys)
-    return [
-        one
-        for one in papers
-        if any(times[key] > 1 for key in one.keys)
-        or ((found := _first(known_ids, one.keys)) is not None and not _is_same(one, stored[found], one.keys))
-    ]
-
-
-def _is_same(a: Paper, b: Paper, keys: Sequence[str]) -> bool:
-    sure = {key for key in keys if not key.startswith("title:")}
-    return bool(sure & set(b.keys)) or same_paper(a, b)
-
-
-def _completed(before: Paper, after: Paper) -> Paper:
-    """`before` with its blank fields filled from `after`; a field once filled is never blanked."""
-    fields = ("authors", "links", "abstract", "raw_abstract", "categories")
-    return replace(before, **{f: getattr(before, f) or getattr(after, f) for f in fields})
-
-
-def _without_listing(connection: sa.Connection, ids: Iterable[int]) -> set[int]:
-    missing = set(ids)
-    for some in batched(sorted(missing), 500):
-        rows = connection.execute(sa.select(listing.c.paper_id).where(listing.c.paper_id.in_(some)).distinct())
-        missing.difference_update(rows.scalars())
-    return missing
-
-
 def ids_by_key(connection: sa.Connection, keys: Iterable[str]) -> dict[str, int]:
     """The ids of the papers that these keys name; a key that names none is left out."""
     out: dict[str, int] = {}
@@ -233,21 +116,23 @@ def _values(one: Paper) -> dict[str, object]:
     }
 
 
-def _update(connection: sa.Connection, one: Paper) -> None:
+def update(connection: sa.Connection, one: Paper) -> None:
+    """Store what is known of a paper now; its keys are not looked at."""
     connection.execute(sa.update(paper).where(paper.c.id == one.id).values(**_values(one)))
 
 
-def _insert(connection: sa.Connection, fresh: Sequence[Paper], now: datetime) -> list[int]:
-    if not fresh:
-        return []
-    statement = sa.insert(paper).returning(paper.c.id, sort_by_parameter_order=True)
-    rows = connection.execute(statement, [_values(p) | {"added_at": now} for p in fresh])
-    ids = [row.id for row in rows]
-    keys = [{"key": key, "paper_id": i} for i, p in zip(ids, fresh, strict=True) for key in p.keys]
-    insert_ignore(connection, paper_key, keys)
-    return ids
+def free_ids(connection: sa.Connection, number: int) -> Iterator[int]:
+    """Ids for new papers; asked for under the lock that `insert` needs."""
+    if connection.dialect.name == "postgresql":
+        sequence = sa.func.nextval(sa.func.pg_get_serial_sequence("paper", "id"))
+        yield from connection.execute(sa.select(sequence).select_from(sa.func.generate_series(1, number))).scalars()
+    else:
+        last = connection.execute(sa.select(sa.func.max(paper.c.id))).scalar() or 0
+        yield from range(last + 1, last + 1 + number)
 
 
-def _insert_keys(connection: sa.Connection, paper_id: int, keys: Sequence[str]) -> None:
-    """Ways to recognise a stored paper that were not known before."""
-    insert_ignore(connection, paper_key, [{"key": key, "paper_id": paper_id} for key in keys])
+def insert(connection: sa.Connection, fresh: Collection[Paper], now: datetime) -> None:
+    """Store new papers, with ids from `free_ids`, and their keys."""
+    if fresh:
+        connection.execute(sa.insert(paper), [_values(p) | {"id": p.id, "added_at": now} for p in fresh])
+        insert_ignore(connection, paper_key, [{"key": key, "paper_id": p.id} for p in fresh for key in p.keys])

@@ -18,9 +18,9 @@ import sqlalchemy as sa
 
 from digest import clock
 from digest.letters.mime import message_id
-from digest.model import Entry, Letter, LetterState, Paper, Pick, Reason, Subscriber, SubscriberState
+from digest.model import Letter, LetterState, Paper, Pick, Reason, Record, Subscriber, SubscriberState
 from digest.sources.identity import title_key
-from digest.store import editions, letters, papers, subscribers
+from digest.store import editions, letters, merging, papers, subscribers
 from digest.store.opening import open_store
 
 from .relay import PASSWORD, USER
@@ -66,7 +66,7 @@ def fill(url: str, recipients: int, keep_for: timedelta = timedelta(days=60)) ->
         for i in range(recipients)
     ]
     with store.write() as connection:
-        papers.add(connection, [Entry(one, 1, 1)], "page:a", slot, 1, now)
+        merging.take(connection, [Record(one.title, paper=one)], "page:a", now, day=slot)
         subscribers.add(connection, new)
         edition = editions.open_edition(connection, slot, 7, 1, "pool", now)
         stored = papers.corpus(connection)[0]

@@ -21,7 +21,8 @@ from digest import evaluation
 from digest.model import Entry, Feedback, Interest, Paper, Profile, Subscriber
 from digest.ranking.evaluate import Interval, Result
 from digest.sources.identity import title_key
-from digest.store import feedback, papers, subscribers
+from digest.sources.record import told
+from digest.store import feedback, merging, papers, subscribers
 from digest.store.opening import open_store
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -156,7 +157,7 @@ def fill(digest: Digest, made: dict[str, list[dict[str, Any]]]) -> None:
             )
             for n, one in enumerate(made["papers"], 1)
         ]
-        papers.add(connection, listed, "page:a", START.date(), len(listed), START)
+        merging.take(connection, [told(one) for one in listed], "page:a", START, day=START.date())
         ids = papers.ids_by_key(connection, [one.paper.keys[0] for one in listed])
         asked = {one["reader"]: Profile(tuple(map(Interest, one["phrases"]))) for one in made["readers"]}
         new = [

@@ -11,9 +11,9 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from digest.model import Entry, Letter, LetterState, Outcome, Paper, Pick, Reason, Subscriber
+from digest.model import Letter, LetterState, Outcome, Paper, Pick, Reason, Record, Subscriber
 from digest.sources.identity import title_key
-from digest.store import editions, letters, outbox, papers, subscribers
+from digest.store import editions, letters, merging, outbox, papers, subscribers
 from digest.store.opening import Store
 
 NOW = datetime(2026, 3, 14, 6, 0, tzinfo=UTC)
@@ -33,13 +33,13 @@ def paper(title: str, about: str = "", **more: object) -> Paper:
     return replace(made, **more)  # type: ignore[arg-type]
 
 
-def entries(*many: Paper) -> list[Entry]:
-    return [Entry(one, place, place) for place, one in enumerate(many, 1)]
+def entries(*many: Paper) -> list[Record]:
+    return [Record(one.title, position=place, paper=one) for place, one in enumerate(many, 1)]
 
 
-def add(store: Store, *many: Paper, source: str = "page:a", day: date = DAY) -> papers.Added:
+def add(store: Store, *many: Paper, source: str = "page:a", day: date = DAY) -> merging.Added:
     with store.write() as connection:
-        return papers.add(connection, entries(*many), source, day, len(many), NOW)
+        return merging.take(connection, entries(*many), source, NOW, day=day)
 
 
 def stored_papers(store: Store) -> list[Paper]:

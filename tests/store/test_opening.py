@@ -31,7 +31,7 @@ from given import (
 
 from digest.errors import StoreLocked, StoreMissing, StoreNewer, StoreUnreachable
 from digest.model import Subscriber
-from digest.store import papers, subscribers
+from digest.store import merging, papers, subscribers
 from digest.store.opening import MIGRATIONS, Store, open_store, shown
 from digest.store.tables import metadata
 
@@ -145,7 +145,7 @@ def test_of_two_that_wait_for_each_other_one_is_told_to_try_again(store: Store) 
 def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
     def fail() -> None:
         with store.write() as connection:
-            papers.add(connection, [], "x", DAY, 0, datetime.now().astimezone())
+            merging.take(connection, [], "x", datetime.now().astimezone(), day=DAY)
             subscribers.add(connection, [])
             connection.execute(
                 sa.insert(metadata.tables["paper_key"]), [{"key": "title:x", "paper_id": _one(connection)}]

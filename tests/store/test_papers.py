@@ -8,7 +8,7 @@ import pytest
 from given import DAY, NOW, abstract, add, entries, meanwhile, paper, stored_papers
 
 from digest.model import Link, Paper
-from digest.store import papers
+from digest.store import merging, papers
 from digest.store.opening import Store
 
 
@@ -96,7 +96,7 @@ def test_a_key_that_is_learned_on_the_same_page(store: Store) -> None:
 
 def test_two_who_take_one_page_at_once_store_each_paper_once(store: Store) -> None:
     page = entries(paper("Bees"), paper("Wasps"))
-    with meanwhile(store, lambda connection: papers.add(connection, page, "page:a", DAY, 2, NOW)):
+    with meanwhile(store, lambda connection: merging.take(connection, page, "page:a", NOW, day=DAY)):
         added = add(store, paper("Wasps"), paper("Bees"), paper("Ants"), source="page:b")
     assert (added.new, added.known) == (1, 2)
     assert sorted((one.title, len(one.keys)) for one in stored_papers(store)) == [
@@ -140,9 +140,9 @@ def test_many_at_once(store: Store) -> None:
     assert len(entries(*many)) == len(stored_papers(store))
 
 
-def unlisted(store: Store, *many: Paper) -> tuple[list[int], papers.Added]:
+def unlisted(store: Store, *many: Paper) -> tuple[list[int], merging.Added]:
     with store.write() as connection:
-        return papers.add_unlisted(connection, many, NOW)
+        return merging.place(connection, entries(*many), NOW, listed=False)
 
 
 def test_what_no_source_listed_is_no_part_of_the_corpus(store: Store) -> None:

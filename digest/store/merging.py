@@ -1,0 +1,251 @@
+"""Records of papers → papers that are each known once, with their listings and votes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+
+import sqlalchemy as sa
+
+from digest.model import Paper, Record
+from digest.sources.identity import near_duplicate, same_paper, split_key, two_ids
+from digest.sources.record import fold, paper_of
+from digest.sources.richer import completed
+from digest.sources.sketch import bands
+from digest.store import listings, papers, sketches
+from digest.store.sql import batched, insert_ignore, keep_others_out
+from digest.store.tables import listing, paper, paper_key, record
+from digest.store.uniting import unite
+
+UNTOLD = 300  # characters; from a shorter abstract no sketch is made, or a poor one
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What became of the records of one source."""
+
+    new: int = 0  # papers the store did not have
+    known: int = 0  # papers it had, told in the same words or no richer ones
+    merged: int = 0  # papers it had under another spelling, or now more completely
+    listings: int = 0  # listings that were not there before
+
+
+def take(
+    connection: sa.Connection,
+    records: Sequence[Record],
+    source: str,
+    now: datetime,
+    *,
+    day: date | None = None,
+    whole: bool = True,
+) -> Added:
+    """Store what a source tells: papers merged by identity, their listings, and votes over time.
+
+    A record's day is its own, else `day`; one without a position stands after the one before on its day. With
+    `whole` the records are all that the source lists on their days; else `listings.resize` tells its size later.
+    Taking them again changes nothing.
+    """
+    ids, added = place(connection, records, now, listed=True)
+    new = listings.take(connection, list(zip(ids, records, strict=True)), source, now, day=day, whole=whole)
+    return replace(added, listings=new)
+
+
+def place(
+    connection: sa.Connection, records: Sequence[Record], now: datetime, *, listed: bool
+) -> tuple[list[int], Added]:
+    """The id of the paper that each record tells of, stored where it was not; and what became of them.
+
+    Not `listed`: readers know these papers and no source listed them. Until one does they are no part of the
+    corpus, and what it says of them then goes before what a reader's library said.
+    """
+    # Two who find no key at the same moment would both store the paper.
+    keep_others_out(connection, paper)
+    folds = [fold(one) for one in records]
+    known = _by_fold(connection, folds)
+    untold = {one: told for one, told in zip(folds, records, strict=True) if one not in known}
+    merger = _Merger(connection, [paper_of(told) for told in untold.values()], listed)
+    placed = dict(zip(untold, merger.run(now), strict=True))
+    insert_ignore(connection, record, [{"fold": one, "paper_id": placed[one]} for one in sorted(placed)])
+    # A paper that was known may have been brought together with another just now.
+    ids = [merger.now_at(known[one]) if one in known else placed[one] for one in folds]
+    return ids, Added(merger.new, len(records) - merger.new - merger.merged, merger.merged)
+
+
+class _Merger:
+    """The papers that one call brings, against what is stored and against each other."""
+
+    def __init__(self, connection: sa.Connection, brought: Sequence[Paper], listed: bool) -> None:
+        self.connection, self.brought = connection, brought
+        self.new = self.merged = 0
+        self.moved: dict[int, int] = {}  # the id of a paper that proved to be another → that one's
+        self.waiting: dict[int, Paper] = {}  # new papers that are still to be inserted
+        self.sketched: dict[str, tuple[int, ...]] = {}  # abstract → its bands, which take a while to find
+        self.ids = papers.ids_by_key(connection, [key for one in brought for key in one.keys])
+        self.papers = {one.id: one for one in papers.by_ids(connection, self.ids.values())}
+        self.ids |= papers.ids_by_key(connection, map(split_key, self._in_doubt()))
+        strangers = [one for one in brought if not any(key in self.ids for key in one.keys)]
+        self.alike = sketches.find(connection, [band for one in strangers for band in self._bands(one.abstract)])
+        self._load([*self.ids.values(), *(one for found in self.alike.values() for one in found)])
+        self.unlisted = _without_listing(connection, self.papers) if listed else set()
+        self.free = papers.free_ids(connection, len(brought))
+
+    def run(self, now: datetime) -> list[int]:
+        """Store the papers; the id of each."""
+        found = [self._place(one, now) for one in self.brought]
+        self._insert(now)
+        return [self.now_at(one) for one in found]
+
+    def now_at(self, paper_id: int) -> int:
+        while paper_id in self.moved:
+            paper_id = self.moved[paper_id]
+        return paper_id
+
+    def _place(self, one: Paper, now: datetime) -> int:
+        keys = tuple(own for key in one.keys if (own := self._own(one, key)))
+        found = next((at for key in keys if (at := self._at(key)) is not None), None)
+        if found is None:
+            found = self._nearest(one)
+        if found is None:
+            return self._add(replace(one, keys=keys))
+        # It may prove to be others as well: those that have its other keys …
+        others = {at for key in keys if (at := self._at(key)) is not None and not self._two(found, at)}
+        untold = len(self.papers[found].abstract) < UNTOLD
+        self.merged += self._learn(found, one, keys)
+        if untold and (nearest := self._nearest(self.papers[found], but=found)) is not None:
+            others.add(nearest)  # … and the one whose abstract it has, now that this is told
+        if others - {found}:
+            self._insert(now)
+            for other in sorted(others - {found}):
+                found = self._unite(found, self.now_at(other))
+        return found
+
+    def _add(self, one: Paper) -> int:
+        number = next(self.free)
+        self.papers[number] = self.waiting[number] = replace(one, id=number)
+        self.ids.update(dict.fromkeys(one.keys, number))
+        self.new += 1
+        for band in self._bands(one.abstract):
+            self.alike.setdefault(band, []).append(number)
+        return number
+
+    def _at(self, key: str) -> int | None:
+        found = self.ids.get(key)
+        return None if found is None else self.now_at(found)
+
+    def _own(self, one: Paper, key: str) -> str:
+        """The key; but where another paper has this title, the one that the abstract gives it too, and no DOI that
+        another paper's authors gave for theirs."""
+        at = self._at(key)
+        if at is None:
+            return key
+        there = self.papers[at]
+        if key.startswith("title:"):
+            return key if _surely(one, there) or same_paper(one, there) else split_key(one)
+        return "" if two_ids(one, there) and not _same_title(one, there) else key
+
+    def _two(self, one: int, other: int) -> bool:
+        """Must these stored papers not become one, whatever key they share?"""
+        first, second = self.papers[one], self.papers[other]
+        return two_ids(first, second) and not (_same_title(first, second) and same_paper(first, second))
+
+    def _nearest(self, one: Paper, but: int = 0) -> int | None:
+        """The paper with nearly the same abstract under another title."""
+        near = self._bands(one.abstract)
+        if unasked := [band for band in near if band not in self.alike]:
+            self.alike |= sketches.find(self.connection, unasked)
+            self._load([i for band in unasked for i in self.alike.get(band, ())])
+        there = {self.now_at(i) for band in near for i in self.alike.get(band, ())} - {but}
+        alike = [(likeness, -i) for i in there if (likeness := near_duplicate(one, self.papers[i]))]
+        return -max(alike)[1] if alike else None
+
+    def _bands(self, abstract: str) -> tuple[int, ...]:
+        found = self.sketched.get(abstract)
+        if found is None:
+            found = self.sketched[abstract] = bands(abstract)
+        return found
+
+    def _learn(self, found: int, one: Paper, keys: Sequence[str]) -> bool:
+        """Complete a paper by what was brought; whether that was anything new."""
+        before = self.papers[found]
+        learned = tuple(key for key in keys if key not in self.ids)
+        complete = completed(one, before) if found in self.unlisted else completed(before, one)
+        self.unlisted.discard(found)
+        self._replace(replace(complete, keys=before.keys + learned, id=found))
+        return self.papers[found] != before or one.title != before.title
+
+    def _replace(self, after: Paper) -> None:
+        before = self.papers[after.id]
+        self.papers[after.id] = after
+        learned = [key for key in after.keys if key not in before.keys]
+        self.ids.update(dict.fromkeys(learned, after.id))
+        if after.id in self.waiting:
+            self.waiting[after.id] = after
+        elif after != before:
+            papers.update(self.connection, after)
+            insert_ignore(self.connection, paper_key, [{"key": key, "paper_id": after.id} for key in learned])
+            if after.abstract != before.abstract:
+                of_both = (self._bands(before.abstract), self._bands(after.abstract))
+                sketches.replace(self.connection, after.id, *of_both)
+
+    def _unite(self, one: int, other: int) -> int:
+        """Two stored papers are one from now on; the id of it."""
+        if one == other:
+            return one
+        keep, gone = sorted((one, other))
+        first, second = (gone, keep) if keep in self.unlisted and gone not in self.unlisted else (keep, gone)
+        if gone not in self.unlisted:
+            self.unlisted.discard(keep)
+        sketches.replace(self.connection, gone, self._bands(self.papers[gone].abstract), ())
+        unite(self.connection, keep, gone)
+        both = completed(self.papers[first], self.papers[second])
+        keys = self.papers[keep].keys + self.papers[gone].keys
+        self.papers[keep] = replace(self.papers[keep], keys=keys)
+        self._replace(replace(both, keys=keys, id=keep))
+        self.moved[gone] = keep
+        return keep
+
+    def _insert(self, now: datetime) -> None:
+        papers.insert(self.connection, self.waiting.values(), now)
+        rows = [(band, one.id) for one in self.waiting.values() for band in self._bands(one.abstract)]
+        sketches.add(self.connection, [row for row in rows if len(self.alike[row[0]]) <= sketches.CROWD])
+        self.waiting = {}
+
+    def _load(self, ids: Iterable[int]) -> None:
+        missing = {one for one in ids if one not in self.papers}
+        self.papers |= {one.id: one for one in papers.by_ids(self.connection, missing)}
+
+    def _in_doubt(self) -> Iterator[Paper]:
+        """Those that another paper of the same title may keep from their own key."""
+        times = Counter(key for one in self.brought for key in one.keys)
+        for one in self.brought:
+            there = [self.papers[self.ids[key]] for key in one.keys if key in self.ids]
+            if any(times[key] > 1 for key in one.keys) or not all(
+                _surely(one, other) or same_paper(one, other) for other in there
+            ):
+                yield one
+
+
+def _surely(a: Paper, b: Paper) -> bool:
+    return any(key in b.keys for key in a.keys if not key.startswith("title:"))
+
+
+def _same_title(a: Paper, b: Paper) -> bool:
+    return any(key.partition("~")[0] in b.keys for key in a.keys if key.startswith("title:"))
+
+
+def _by_fold(connection: sa.Connection, folds: Iterable[bytes]) -> dict[bytes, int]:
+    found: dict[bytes, int] = {}
+    for some in batched(sorted(set(folds)), 500):
+        rows = connection.execute(sa.select(record.c.fold, record.c.paper_id).where(record.c.fold.in_(some)))
+        found.update({row[0]: row[1] for row in rows})
+    return found
+
+
+def _without_listing(connection: sa.Connection, ids: Iterable[int]) -> set[int]:
+    missing = set(ids)
+    for some in batched(sorted(missing), 500):
+        rows = connection.execute(sa.select(listing.c.paper_id).where(listing.c.paper_id.in_(some)).distinct())
+        missing.difference_update(rows.scalars())
+    return missing

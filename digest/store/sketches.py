@@ -1,0 +1,39 @@
+"""The sketches of abstracts: which stored papers may have nearly the same one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+import sqlalchemy as sa
+
+from digest.store.sql import batched, insert_ignore
+from digest.store.tables import sketch
+
+# So many papers that share a band are looked at. What more have is a sentence of everybody's, and tells nothing.
+CROWD = 20
+
+
+def find(connection: sa.Connection, bands: Iterable[int]) -> dict[int, list[int]]:
+    """Each of these bands → the ids of papers that have it, the oldest CROWD of them."""
+    found: dict[int, list[int]] = {band: [] for band in bands}
+    for some in batched(sorted(found), 5000):
+        rows = connection.execute(
+            sa.select(sketch.c.band, sketch.c.paper_id).where(sketch.c.band.in_(some)).order_by(*sketch.primary_key)
+        )
+        for band, paper_id in rows:
+            if len(found[band]) < CROWD:
+                found[band].append(paper_id)
+    return found
+
+
+def add(connection: sa.Connection, rows: Iterable[tuple[int, int]]) -> None:
+    """(band, paper id) each. In the order of the table, so that neighbours are written together."""
+    insert_ignore(connection, sketch, [{"band": band, "paper_id": one} for band, one in sorted(rows)])
+
+
+def replace(connection: sa.Connection, paper_id: int, before: Collection[int], after: Collection[int]) -> None:
+    """The bands of a paper whose abstract has changed."""
+    if before:
+        mine = sa.and_(sketch.c.paper_id == paper_id, sketch.c.band.in_(before))
+        connection.execute(sa.delete(sketch).where(mine))
+    add(connection, [(band, paper_id) for band in after])

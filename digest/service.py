@@ -26,6 +26,7 @@ from digest.run import run
 from digest.store import outbox, pauses, subscribers
 from digest.store.opening import Store, open_store
 from digest.store.pauses import EVERYTHING
+from digest.text import ended
 
 LONGEST_WAIT = timedelta(minutes=15)  # between two tries of a relay that is down
 PATIENCE = timedelta(minutes=1)  # for the pace; then other things are due, and the next tick goes on
@@ -209,6 +210,6 @@ def _log_of(one: Collected) -> None:
     for failure in one.failures[:MOST_TOLD]:
         at = failure.next_try_at
         until = f"not before {at:%Y-%m-%d %H:%M} UTC" if at else "when they are asked again"
-        log.error("%s: %s. Next try: %s", one.source, failure.detail, until)
+        log.error("%s: %s Next try: %s", one.source, ended(failure.detail), until)
     if len(one.failures) > MOST_TOLD:
         log.error("%s: … and %d more", one.source, len(one.failures) - MOST_TOLD)

@@ -48,7 +48,7 @@ class World:
 
     def daily(self, name: str, day: date, *replies: Reply | Raw | tuple[Told, ...]) -> None:
         wired = [Reply(daily(*one)) if isinstance(one, tuple) else one for one in replies]
-        self.server.serve(f"/{name}/api/daily_papers?date={day}", *wired)
+        self.server.serve(f"/{name}?date={day}", *wired)
 
     def collect(self, **options: object) -> dict[str, Collected]:
         text = "[collect]\nprivate_addresses = true\n" + "".join(self.blocks)
@@ -223,7 +223,7 @@ def test_two_sources_that_list_a_paper_list_one_paper(world: World) -> None:
     world.source("hf", "huggingface", look_back_days=0)
     world.source("nlp", "arxiv", categories=["cs.CL"])
     world.daily("hf", TODAY, (TIDES, BREAD))
-    world.server.serve("/nlp/atom/cs.CL", Reply(announced(TODAY, KNOTS, TIDES)))
+    world.server.serve("/nlp/cs.CL", Reply(announced(TODAY, KNOTS, TIDES)))
     done = world.collect()
     assert (done["hf"].added.new, done["nlp"].added.new) == (2, 1)
     assert world.listed("nlp") == [(TODAY, KNOTS.title), (TODAY, TIDES.title)]
@@ -276,13 +276,13 @@ def test_who_wants_to_be_left_alone_is(world: World) -> None:
     done = world.collect()
     until = world.at + timedelta(hours=1)
     assert done["hf"].failures[0].next_try_at == until
-    assert len(world.asked("/hf/")) == 1  # nor for the other days
+    assert len(world.asked("/hf?")) == 1  # nor for the other days
     assert world.listed("news")
 
     world.at += timedelta(minutes=59)
     done = world.collect()
     assert (done["hf"].waits_until, done["hf"].failures) == (until, [])
-    assert len(world.asked("/hf/")) == 1
+    assert len(world.asked("/hf?")) == 1
     assert len(world.asked("/news")) == 2
 
     for day in (1, 2):
@@ -348,13 +348,14 @@ def test_a_rehearsal_counts_and_stores_nothing(world: World) -> None:
 
 def serve_api(world: World, first: date, last: date, *replies: Reply, start: int = 0) -> None:
     """As the query for what was submitted in these days is asked."""
-    url = arxiv.api_url(["cs.CL"], first, last, start, 200, world.server.url("/nlp"))
+    url = arxiv.api_url(["cs.CL"], first, last, start, 200, world.server.url("/api"))
     world.server.serve(url.removeprefix(world.server.url("")), *replies)
 
 
-def test_an_announcement_that_was_missed_is_asked_of_the_api(world: World) -> None:
+def test_an_announcement_that_was_missed_is_asked_of_the_api(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arxiv, "API", world.server.url("/api"))
     world.source("nlp", "arxiv", categories=["cs.CL"])
-    world.server.serve("/nlp/atom/cs.CL", Reply(announced(ago(6), TIDES)), Reply(announced(TODAY, BREAD)))
+    world.server.serve("/nlp/cs.CL", Reply(announced(ago(6), TIDES)), Reply(announced(TODAY, BREAD)))
     world.at -= timedelta(days=6)
     assert world.collect()["nlp"].notes == []
 
@@ -375,13 +376,13 @@ def test_an_announcement_that_was_missed_is_asked_of_the_api(world: World) -> No
     }
     assert (ago(1), KNOTS.title) in world.listed("nlp")
     assert (ago(3), OWLS.title) in world.listed("nlp")
-    before = len(world.asked("/api/"))
+    before = len(world.asked("/api?"))
     world.collect()
-    assert len(world.asked("/api/")) == before
+    assert len(world.asked("/api?")) == before
 
 
 def test_an_error_that_arxiv_tells_as_an_entry_is_a_failure(world: World) -> None:
-    world.source("nlp", "arxiv", categories=["cs.CL"], via="api", look_back_days=1)
+    world.source("nlp", "arxiv", categories=["cs.CL"], via="api", url=world.server.url("/api"), look_back_days=1)
     serve_api(world, ago(1), TODAY, Reply(api_error("max_results must be less")))
     done = world.collect()["nlp"]
     assert "max_results must be less" in done.failures[0].detail
@@ -391,7 +392,7 @@ def test_an_error_that_arxiv_tells_as_an_entry_is_a_failure(world: World) -> Non
 
 def test_the_api_is_read_page_by_page(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("digest.collecting.arxiv.PAGE", 200)
-    world.source("nlp", "arxiv", categories=["cs.CL"], via="api", look_back_days=2)
+    world.source("nlp", "arxiv", categories=["cs.CL"], via="api", url=world.server.url("/api"), look_back_days=2)
     papers = [Told(f"2603.{n:05}", f"Paper {n:b}", "", day=ago(0 if n < 150 else 1)) for n in range(250)]
     serve_api(world, ago(2), TODAY, Reply(submitted(*papers[:200], total=250)))
     serve_api(world, ago(2), TODAY, Reply(submitted(*papers[200:], total=250, start=200)), start=200)
@@ -410,7 +411,7 @@ def test_the_api_is_read_page_by_page(world: World, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_page_that_the_api_leaves_empty_is_a_failure(world: World) -> None:
-    world.source("nlp", "arxiv", categories=["cs.CL"], via="api", look_back_days=0)
+    world.source("nlp", "arxiv", categories=["cs.CL"], via="api", url=world.server.url("/api"), look_back_days=0)
     papers = [Told(f"2603.{n:05}", f"Paper {n:b}", "", day=TODAY) for n in range(200)]
     serve_api(world, TODAY, TODAY, Reply(submitted(*papers, total=250)))
     serve_api(world, TODAY, TODAY, Reply(submitted(total=250, start=200)), start=200)
@@ -453,7 +454,7 @@ def test_a_feed_that_failed_is_asked_again(world: World) -> None:
 
 
 def many(number: int) -> list[Told]:
-    return [Told(f"2603.{n:05}", f"Paper {n:b}", "", day=ago(n % 2)) for n in range(number)]
+    return [Told(f"2604.{n:05}", f"Paper {n:b}", "", day=ago(n % 2)) for n in range(number)]
 
 
 def test_json_lines_are_taken_in_pieces(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

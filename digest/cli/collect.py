@@ -29,6 +29,7 @@ from digest.cli.common import (
 from digest.collect import Collected, Failure, collect
 from digest.config import Config
 from digest.letters.subject import count
+from digest.text import ended
 
 SHOWN = 5  # rejected records told per source; --json has more
 EXAMPLE = """\
@@ -143,7 +144,7 @@ def told_of(failure: Failure) -> str:
     days = sorted(failure.days)
     when = f"{days[0]}: " if len(days) == 1 else f"{days[0]} to {days[-1]}: " if days else ""
     again = f"not before {utc(failure.next_try_at)}" if failure.next_try_at else "with the next `digest collect`"
-    return f"{when}{failure.detail}. Next try: {again}"
+    return f"{ended(when + failure.detail)} Next try: {again}"
 
 
 def utc(instant: datetime) -> str:

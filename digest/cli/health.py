@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from digest.cli.common import hinted
 from digest.letters.subject import count
 from digest.store.sources import FAILED, Day, Health
+from digest.text import ended
 
 
 def failing(health: Mapping[str, Health], days: Mapping[str, Sequence[Day]]) -> dict[str, str]:
@@ -28,4 +29,4 @@ def trouble(health: Health | None, days: Sequence[Day]) -> str:
         return ""
     wait = health.next_try_at if health else None
     again = f"not before {wait:%Y-%m-%d %H:%M} UTC" if wait else "with the next `digest collect`"
-    return hinted(f"{words}. Next try: {again}")
+    return hinted(f"{ended(words)} Next try: {again}")

@@ -30,7 +30,9 @@ def papers_list(
         list[str] | None, typer.Argument(help="Words that stand in title, abstract or authors.", metavar="QUERY")
     ] = None,
     day: Day = None,
-    source: Annotated[str | None, typer.Option(help="Listed by this source.", metavar="NAME")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Of this source; “page” is any saved page.", metavar="NAME")
+    ] = None,
     limit: Annotated[int, typer.Option(help="At most so many.", min=1, max=10_000, metavar="N")] = 30,
     json: Json = False,
 ) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 
 from digest import clock
-from digest.collecting.round import Places, Round, Work, days_from
+from digest.collecting.round import Places, Round, Work, days_from, worthless
 from digest.errors import FetchFailed, FetchStopped, SourceUnreadable
 from digest.letters.subject import count
 from digest.sources import arxiv
@@ -24,7 +24,8 @@ def works(round: Round) -> Iterator[Work]:
         for first, last in _stretches(round.days_to_ask()):
             if round.done.failures or round.stopping:
                 return
-            yield from _submitted(round, first, last, days_from(first, last), lambda day: day)
+            wanted = days_from(first, last)
+            yield from _submitted(round, round.source.url, first, last, wanted, lambda day: day)
     else:
         yield from _announced(round)
 
@@ -37,7 +38,7 @@ def _announced(round: Round) -> Iterator[Work]:
     answered = [day for day, one in round.known.items() if one.filled_at]
     try:
         got = round.get(url, ACCEPT, conditional=bool(answered))
-        found = None if got.unchanged else arxiv.parse_feed(got.body, round.name, round.source.announced)
+        found = None if got.unchanged else arxiv.parse_feed(got.body, url, round.source.announced)
     except FetchStopped:
         round.done.stopped = True
         return
@@ -54,9 +55,8 @@ def _announced(round: Round) -> Iterator[Work]:
         items = {last: len(batch.records)}
         round.done.reject(batch.rejected)
         round.done.repeated += batch.repeated
-        if batch.rejected and not batch.records:
-            detail = f"{url}: none of its papers can be taken: {batch.rejected[0].reason}"
-            yield round.failed(detail, [last])
+        if why := worthless(batch):
+            yield round.failed(f"{url}: {why}", [last])
             return
         yield round.answer(batch.records, items, day=last, got=(url, got))
     yield _nothing_after(round, last)
@@ -67,7 +67,7 @@ def _announced(round: Round) -> Iterator[Work]:
         )
         # Most papers are announced on the weekday after they were submitted.
         first = min(missed) - timedelta(days=3)
-        yield from _submitted(round, first, max(missed), missed, lambda day: clock.next_slot("weekdays", day))
+        yield from _submitted(round, "", first, max(missed), missed, lambda day: clock.next_slot("weekdays", day))
 
 
 def _nothing_after(round: Round, last: date) -> Work:
@@ -89,16 +89,16 @@ def _missed(round: Round, last: date) -> set[date]:
 
 
 def _submitted(
-    round: Round, first: date, last: date, wanted: set[date], day_of: Callable[[date], date]
+    round: Round, base: str, first: date, last: date, wanted: set[date], day_of: Callable[[date], date]
 ) -> Iterator[Work]:
     """What was submitted from `first` to `last`, page by page, listed on `day_of` the day of its submission where
     that is `wanted`."""
     places, got, total = Places(), 0, 1
     reached = first
     while got < min(total, MOST) and not round.stopping:
-        url = arxiv.api_url(round.source.categories, first, last, got, PAGE, round.source.url)
+        url = arxiv.api_url(round.source.categories, first, last, got, PAGE, base)
         try:
-            found = arxiv.parse_api(round.get(url, ACCEPT, conditional=False).body, round.name)
+            found = arxiv.parse_api(round.get(url, ACCEPT, conditional=False).body, url)
         except FetchStopped:
             round.done.stopped = True
             return
@@ -117,17 +117,17 @@ def _submitted(
         round.done.reject(batch.rejected)
         round.done.repeated += batch.repeated
         submitted = [(one, one.day) for one in batch.records if one.day]
-        reached = min(day for _, day in submitted) if submitted else reached
+        reached = max(day for _, day in submitted) if submitted else reached
         listed = [(one, day_of(day)) for one, day in submitted]
         yield round.part([places.place(one, day) for one, day in listed if day in wanted])
     if round.stopping:
         return
-    # The newest come first, so it is the older days that are not whole.
-    cut = {day for day in wanted if total > MOST and day <= day_of(reached)}
+    # The oldest come first, so what is not whole are the days from the last one on.
+    cut = {day for day in wanted if total > MOST and day >= day_of(reached)}
     yield round.parts_done(places.per_day.keys() - cut, wanted - cut, None)
     if cut:
-        detail = f"the API has more than {MOST:,} papers since {first}, and only the newest were taken"
-        yield round.failed(f"{detail}; look back for fewer days, or at fewer categories", cut)
+        detail = f"the API has {total:,} papers since {first}, and at most {MOST:,} are asked for at once"
+        yield round.failed(detail, cut)
 
 
 def _weekday(day: date) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import date
 
-from digest.collecting.round import REMEMBERED, Places, Round, Work, days_from
+from digest.collecting.round import REMEMBERED, Places, Round, Work, days_from, worthless
 from digest.errors import FetchFailed, FetchStopped, SourceUnreadable
 from digest.model import Record
 from digest.sources import feed
@@ -20,7 +20,7 @@ def works(round: Round) -> Iterator[Work]:
     known = any(one.filled_at for one in round.known.values())
     try:
         got = round.get(url, ACCEPT, conditional=known)
-        batch = None if got.unchanged else feed.parse(got.body, round.name, got.content_type, got.url)
+        batch = None if got.unchanged else feed.parse(got.body, url, got.content_type, got.url)
     except FetchStopped:
         round.done.stopped = True
         return
@@ -34,9 +34,8 @@ def works(round: Round) -> Iterator[Work]:
         return
     round.done.reject(batch.rejected)
     round.done.repeated += batch.repeated
-    if batch.rejected and not batch.records:
-        detail = f"{url}: none of its entries can be taken: {batch.rejected[0].reason}"
-        yield round.failed(detail, [round.today])
+    if why := worthless(batch):
+        yield round.failed(f"{url}: {why}", [round.today])
         return
     places = Places()
     records = [places.place(one, day) for one, day in dated(round, batch.records, round.today)]

@@ -22,7 +22,7 @@ from digest.store import sources
 from digest.store.opening import Store
 
 BATCH = 2000  # records stored in one transaction: so many are held in memory
-LONGEST_LINE = 10_000_000  # bytes; the rest of a longer one is skipped
+_PIECE = jsonl.LONGEST_LINE + 1  # bytes; the rest of a longer line is skipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +90,10 @@ def _records(round: Round, path: Path) -> Iterator[Record]:
 
 def _lines(path: Path) -> Iterator[bytes]:
     with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-        while line := file.readline(LONGEST_LINE):
+        while line := file.readline(_PIECE):
             yield line
-            while len(line) == LONGEST_LINE and line[-1:] != b"\n":
-                line = file.readline(LONGEST_LINE)
+            while len(line) == _PIECE and line[-1:] != b"\n":
+                line = file.readline(_PIECE)
 
 
 def _files(round: Round, endings: tuple[str, ...]) -> Iterator[_File]:

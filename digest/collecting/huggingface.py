@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from digest.collecting.round import Round, Work
+from digest.collecting.round import Round, Work, worthless
 from digest.errors import FetchFailed, FetchStopped, SourceUnreadable
 from digest.sources import huggingface
 
@@ -22,7 +22,7 @@ def works(round: Round) -> Iterator[Work]:
         known = round.known.get(day)
         try:
             got = round.get(url, "application/json", conditional=bool(known and known.filled_at))
-            batch = None if got.unchanged else huggingface.parse(got.body, round.name, day)
+            batch = None if got.unchanged else huggingface.parse(got.body, url, day)
         except FetchStopped:
             round.done.stopped = True
             return
@@ -45,7 +45,9 @@ def works(round: Round) -> Iterator[Work]:
             continue
         round.done.reject(batch.rejected)
         round.done.repeated += batch.repeated
-        if batch.rejected and not batch.records:
-            yield round.failed(f"{url}: none of what it holds can be taken: {batch.rejected[0].reason}", [day])
+        if why := worthless(batch):
+            yield round.failed(f"{url}: {why}", [day])
             continue
         yield round.answer(batch.records, {day: len(batch.records)}, day=day, got=(url, got))
+    if round.done.failures and round.done.days:
+        yield round.answer([], {})  # the source answers, and only some of its days failed

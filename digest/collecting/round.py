@@ -15,7 +15,7 @@ from datetime import date, datetime, timedelta
 from digest.config import Config
 from digest.errors import DigestError, FetchFailed
 from digest.fetch import Client, Fetched, Validators
-from digest.model import Record, Rejected
+from digest.model import Batch, Record, Rejected
 from digest.source_config import SourceConfig
 from digest.store import listings, merging, sources
 from digest.store.merging import Added
@@ -25,6 +25,7 @@ from digest.store.sources import FAILED, Day
 Work = Callable[[Store], None]
 
 REMEMBERED = timedelta(days=30)  # a day that failed, or was left out, is asked for again for so long
+_NEXT_TIME = " Nothing was taken from it; it is asked again next time."
 MOST_REJECTED = 1000  # kept to be told; all are counted
 
 
@@ -194,7 +195,8 @@ class Round:
     def failed(self, error: DigestError | str, days: Iterable[date]) -> Work:
         """The source could not be read for these days."""
         next_try = error.next_try if isinstance(error, FetchFailed) else None
-        found = Failure(str(error), tuple(sorted(days)), next_try)
+        words = str(error).removesuffix(_NEXT_TIME).rstrip(".")  # when it is asked again is told more exactly
+        found = Failure(words, tuple(sorted(days)), next_try)
 
         def work(store: Store) -> None:
             with store.write() as connection:
@@ -215,6 +217,12 @@ class Places:
     def place(self, record: Record, day: date) -> Record:
         self.per_day[day] += 1
         return replace(record, day=day, position=self.per_day[day])
+
+
+def worthless(batch: Batch) -> str:
+    """Why nothing of an answer can be taken, though it holds something; else ""."""
+    wrong = [one.reason for one in batch.rejected if not batch.records and "withdrawn" not in one.reason]
+    return f"none of what it holds can be taken, as for one: {wrong[0]}" if wrong else ""
 
 
 def days_from(first: date, last: date) -> set[date]:

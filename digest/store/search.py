@@ -39,7 +39,8 @@ def find(
     if day is not None:
         asked = asked.where(listing.c.day == day)
     if source is not None:
-        asked = asked.where(listing.c.source == source)
+        saved = listing.c.source.startswith("page:")  # each has a name of its own
+        asked = asked.where(saved if source == "page" else listing.c.source == source)
     # Read along the days, and no further than the limit needs.
     asked = asked.order_by(listing.c.day.desc(), listing.c.source.desc(), listing.c.position)
     found: dict[int, None] = {}

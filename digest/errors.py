@@ -106,6 +106,18 @@ class PageDayUnclear(PageError):
     """{path}: {detail}. Say the day with --day YYYY-MM-DD{or_year}."""
 
 
+# ---- sources
+
+
+class SourceUnreadable(DigestError):
+    """{source}: {detail}. {remedy}."""
+
+    def __init__(
+        self, *, source: object, detail: str, remedy: str = "Nothing was taken from it; it is asked again next time"
+    ) -> None:
+        super().__init__(source=source, detail=detail, remedy=remedy)
+
+
 class NotSuppressed(DigestError):
     """{address}: it is not on the suppression list.{nearest} `digest suppressions` shows the list."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hashlib import blake2b
+from urllib.parse import quote
 
 from digest.model import Entry, Link, Paper, Record
 from digest.sources.identity import title_key
@@ -45,8 +46,8 @@ def paper_of(record: Record) -> Paper:
         authors=tuple(name for one in record.authors[:MOST_AUTHORS] if (name := readable(one))),
         links=_links(record),
         keys=(*record.keys, title_key(title)),
-        raw_title=record.title,
-        raw_abstract=record.abstract,
+        raw_title=title,
+        raw_abstract=abstract,
         categories=record.categories,
     )
 
@@ -58,4 +59,7 @@ def _links(record: Record) -> tuple[Link, ...]:
             number = key.removeprefix("arxiv:")
             links.setdefault("abstract", Link("abstract", f"https://arxiv.org/abs/{number}"))
             links.setdefault("pdf", Link("pdf", f"https://arxiv.org/pdf/{number}"))
+    doi = next((key.removeprefix("doi:") for key in record.keys if key.startswith("doi:")), "")
+    if doi and not links.keys() & {"abstract", "page"}:
+        links["page"] = Link("page", f"https://doi.org/{quote(doi, safe='/:;()', errors='replace')}")
     return tuple(links[label] for label in ("abstract", "pdf", "code", "page") if label in links)

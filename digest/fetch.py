@@ -128,20 +128,19 @@ class Client:
                 try:
                     return self._follow(start, validators, accept)
                 except Fault as fault:
-                    wait, tried = self._backoff(number, fault), number
-                    if not fault.again or number == self._tries or wait > PATIENCE:
+                    tried, asked = number, fault.asked or 0.0
+                    if not fault.again or number == self._tries or asked > PATIENCE:
                         raise
-                self._pause(wait)
+                self._pause(max(asked, self._backoff(number)))
         except Stopped:
             raise FetchStopped(url=shown(url), detail="not fetched: Digest was told to end") from None
         except Fault as fault:
             raise self._failed(url, fault, tried) from None
         raise AssertionError("the last try returns or raises")
 
-    def _backoff(self, number: int, fault: Fault) -> float:
+    def _backoff(self, number: int) -> float:
         """Seconds before the next try: with full jitter, so that not all come back together who failed together."""
-        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (number - 1))
-        return max(self._jitter() * pause, fault.asked or 0.0)
+        return self._jitter() * min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (number - 1))
 
     def _failed(self, url: str, fault: Fault, tried: int) -> FetchFailed:
         detail = fault.words + (f", after {tried} tries" if tried > 1 else "")

@@ -145,5 +145,6 @@ def _read(opened: int | None, now: float) -> float:
 
 def _write(opened: int | None, now: float, until: float) -> None:
     if opened is not None:
-        # At one length, so that a half never stands beside an older half.
-        os.pwrite(opened, b"%024.6f %024.6f\n" % (now, until), 0)
+        line = b"%024.6f %024.6f\n" % (now, until)
+        os.pwrite(opened, line, 0)
+        os.ftruncate(opened, len(line))  # of whatever stood there

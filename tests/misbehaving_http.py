@@ -17,7 +17,7 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -51,6 +51,19 @@ class Raw:
     pieces: Iterable[bytes]
     pause: float = 0.0
     then: Literal["close", "reset", "silence"] = "close"
+
+
+@dataclass(frozen=True)
+class Endless:
+    """Pieces for `Raw`: `first`, and then `more` for ever."""
+
+    first: bytes
+    more: bytes
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self.first
+        while True:
+            yield self.more
 
 
 @dataclass(frozen=True)

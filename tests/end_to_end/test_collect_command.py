@@ -69,7 +69,7 @@ def test_a_table_of_what_came_and_a_line_for_what_did_not(home: Digest) -> None:
     assert rows == [
         ["source", "days", "fetched", "new", "known", "merged", "rejected", "failed"],
         ["hf", "1", "2", "2", "0", "0", "0", "1"],
-        ["journal", "4", "2", "1", "1", "0", "0", "0"],
+        ["journal", "4", "2", "1", "0", "1", "0", "0"],
     ]
     assert "hf: failed: 2026-03-11: " in answer.err
     assert "403 Forbidden" in answer.err

@@ -75,6 +75,8 @@ def serve(config: Config) -> None:
             )
         scheduler.start()
         log.info("serving %s; a look every %d s", config.home.resolve(), config.serve.tick_seconds)
+        if config.sources:
+            log.info("%s, asked every %d min", count(len(config.sources), "source"), config.collect.every_minutes)
         stopping.wait()
         scheduler.shutdown(wait=True)
         log.info("ended")

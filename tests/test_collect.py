@@ -419,6 +419,18 @@ def test_a_page_that_the_api_leaves_empty_is_a_failure(world: World) -> None:
     assert world.states("nlp") == {TODAY: ("failed", 0)}
 
 
+def test_a_failed_page_of_the_api_asks_for_no_more(world: World) -> None:
+    world.source("nlp", "arxiv", categories=["cs.CL"], via="api", url=world.server.url("/api"), look_back_days=20)
+    done = world.collect()["nlp"]
+    assert len(world.asked()) == 1  # three weeks are three questions
+    assert len(done.failures) == 1
+    world.server.requests.clear()
+    for week in range(3):
+        serve_api(world, max(ago(week * 7 + 6), ago(20)), ago(week * 7), Reply(submitted()))
+    assert world.collect()["nlp"].failures == []
+    assert len(world.states("nlp")) == 21
+
+
 # ---- feeds
 
 

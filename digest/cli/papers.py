@@ -129,7 +129,8 @@ def find(store: Store, text: str) -> Paper:
             return found[0]
     if not found:
         raise NoSuchPaper(name=text or "''", nearest=" `digest papers WORD…` looks for words.")
-    named = "".join(f"\n  {short_key(one)}  {one.title}" for one in found[:MOST_NAMED])
+    # A paper without an id is named by its whole title.
+    named = "".join(f"\n  {one.title}{_known_by(one)}" for one in found[:MOST_NAMED])
     number = len(found) if len(found) <= MOST_NAMED else f"more than {MOST_NAMED}"
     raise AmbiguousPaper(name=f"“{text}”", number=number, candidates=named)
 
@@ -138,6 +139,11 @@ def short_key(one: Paper) -> str:
     """An arXiv id or DOI as people write it; else as much of the title's key as names it."""
     key = one.keys[0] if one.keys else ""  # in the order of the alphabet: arxiv, doi, title
     return key if not key.startswith("title:") else key[:24] + ("…" if len(key) > 24 else "")
+
+
+def _known_by(one: Paper) -> str:
+    key = one.keys[0] if one.keys else "title:"
+    return "" if key.startswith("title:") else f" ({key})"
 
 
 def most_votes(there: Sequence[Listing]) -> int | None:
@@ -153,7 +159,8 @@ def over_time(one: Listing, counts: Sequence[Count]) -> str:
     step = -(-len(mine) // MOST_COUNTS)
     shown = [*mine[:-1:step], last]
     took = last.at - first.at
-    within = f"{took.days} d" if took.days else f"{took.seconds // 3600} h"
+    minutes = took.seconds // 60
+    within = f"{took.days} d" if took.days else f"{minutes // 60} h" if minutes >= 60 else f"{minutes} min"
     return f"{sparkline([each.votes for each in shown])} {first.votes}→{last.votes} in {within}"
 
 

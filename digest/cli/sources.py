@@ -127,8 +127,10 @@ def sign(one: Day | None) -> str:
 
 
 def ago(at: datetime, now: datetime) -> str:
-    """ "5 min ago", "3 h ago", "2 d ago"."""
+    """ "just now", "5 min ago", "3 h ago", "2 d ago"."""
     minutes = max(int((now - at).total_seconds()) // 60, 0)
+    if minutes == 0:
+        return "just now"
     if minutes < 60:
         return f"{minutes} min ago"
     return f"{minutes // 60} h ago" if minutes < 48 * 60 else f"{minutes // (24 * 60)} d ago"

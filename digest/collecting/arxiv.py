@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
+from functools import partial
 
 from digest import clock
 from digest.collecting.round import Places, Round, Work, days_from, worthless
@@ -12,9 +13,11 @@ from digest.letters.subject import count
 from digest.sources import arxiv
 from digest.store import sources
 from digest.store.opening import Store
+from digest.store.sql import batched
 
 PAGE = 200  # papers in one answer of the API
-MOST = 10_000  # papers that are asked for in one round
+STRETCH = 7  # days that are asked for at once
+MOST = 10_000  # papers that are asked for at once; the API answers slower and slower
 MADE_UP_FOR = timedelta(days=14)  # announcements that were missed longer ago stay missed
 ACCEPT = "application/atom+xml, application/xml;q=0.9, */*;q=0.5"
 
@@ -65,9 +68,14 @@ def _announced(round: Round) -> Iterator[Work]:
         round.done.notes.append(
             f"{_days(missed)}: asked of arXiv's API, by the day of submission, as the feed tells only of {last}"
         )
-        # Most papers are announced on the weekday after they were submitted.
-        first = min(missed) - timedelta(days=3)
-        yield from _submitted(round, "", first, max(missed), missed, lambda day: clock.next_slot("weekdays", day))
+        for some in batched(sorted(missed, reverse=True), STRETCH):
+            if round.done.failures or round.stopping:
+                return
+            # Most papers are announced on the weekday after they were submitted.
+            first = min(some) - timedelta(days=3)
+            yield from _submitted(
+                round, "", first, max(some), set(some), lambda day: clock.next_slot("weekdays", day)
+            )
 
 
 def _nothing_after(round: Round, last: date) -> Work:
@@ -105,8 +113,9 @@ def _submitted(
         except (FetchFailed, SourceUnreadable) as error:
             yield round.failed(error, wanted)
             return
-        batch, total = found.batch, found.total
+        batch = found.batch
         held = len(batch.records) + len(batch.rejected) + batch.repeated
+        total = found.total or got + held + (held == PAGE)
         if not held:
             if got < total:
                 detail = f"{url}: the API told of {count(total, 'paper')} and gave none after {got}"
@@ -140,10 +149,11 @@ def _days(days: set[date]) -> str:
 
 
 def _stretches(days: list[date]) -> list[tuple[date, date]]:
-    """Days, the newest first → the first and last of each row of days without a gap, the newest first."""
+    """Days, the newest first → the first and last of each row of at most STRETCH days without a gap."""
     found: list[tuple[date, date]] = []
     for day in days:
-        if found and found[-1][0] - day == timedelta(days=1):
+        whole = found and (found[-1][1] - day).days >= STRETCH
+        if found and not whole and found[-1][0] - day == timedelta(days=1):
             found[-1] = (day, found[-1][1])
         else:
             found.append((day, day))

@@ -92,7 +92,7 @@ class Round:
         self.today = now().date()  # in UTC, as sources count their days
         self.done = Collected(source.name, source.kind)
         with store.read() as connection:
-            since = self.today - REMEMBERED
+            since = self.today - max(REMEMBERED, timedelta(days=source.look_back_days))
             found = sources.days(connection, [self.name], since, self.today + timedelta(days=1))
         self.known: dict[date, Day] = {one.day: one for one in found}
 
@@ -197,13 +197,13 @@ class Round:
         next_try = error.next_try if isinstance(error, FetchFailed) else None
         words = str(error).removesuffix(_NEXT_TIME).rstrip(".")  # when it is asked again is told more exactly
         found = Failure(words, tuple(sorted(days)), next_try)
+        self.done.failures.append(found)
 
         def work(store: Store) -> None:
             with store.write() as connection:
                 sources.failed(
                     connection, self.name, found.days, found.detail, self.now(), next_try_at=found.next_try_at
                 )
-            self.done.failures.append(found)
 
         return work
 

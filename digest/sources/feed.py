@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import date
 from typing import Any
-from urllib.parse import urljoin
 
 from lxml import etree
 
@@ -18,7 +17,7 @@ from digest.sources.identity import paper_key
 from digest.sources.markup import plain
 from digest.sources.names import split_names, tidy
 from digest.sources.taking import Taking, categories_of, links_of, sound, text_of, web_link
-from digest.sources.xmltree import Element, decoded, local, tree, unreadable
+from digest.sources.xmltree import Element, decoded, joined, local, tree, unreadable
 
 _ROOTS = ("rss", "RDF", "feed", "channel")
 # Which vocabulary an element belongs to, by a part of its namespace; of one that nobody declared the prefix tells.
@@ -91,7 +90,7 @@ class _Entry:
         return next((html for child in self.all(*keys) if (html := _html(child))), "")
 
     def address(self, of: Element, url: str | None) -> str:
-        return _joined(of.base or self.base, url or "")
+        return joined(of.base or self.base, url or "")
 
 
 def _key(element: Element) -> str:
@@ -126,7 +125,7 @@ def _html(element: Element) -> str:
 def _take(entry: _Entry, taking: Taking) -> None:
     guid = entry.words("id", "guid")
     permanent = next((one.get("isPermaLink", "true") for one in entry.all("guid")), "false").lower() != "false"
-    page = _page(entry) or (_joined(entry.base, guid) if permanent else "")
+    page = _page(entry) or (joined(entry.base, guid) if permanent else "")
     taking.add(
         Record(
             title=_title(entry.html("title", "dc:title")),
@@ -201,7 +200,7 @@ def _json_feed(text: str, name: str, base: str) -> Batch:
             taking.reject(place, f"item {place} is no object")
             continue
         content = text_of(item.get("content_html")) or _escaped(text_of(item.get("content_text")))
-        page = next((_joined(base, url) for key in ("url", "external_url") if (url := text_of(item.get(key)))), "")
+        page = next((joined(base, url) for key in ("url", "external_url") if (url := text_of(item.get(key)))), "")
         own_id = text_of(item.get("id"))
         tags = item.get("tags")
         taking.add(
@@ -231,7 +230,7 @@ def _json_file(item: dict[str, Any], base: str) -> str:
     attached = item.get("attachments")
     for one in attached if isinstance(attached, list) else ():
         if isinstance(one, dict) and one.get("mime_type") == "application/pdf":
-            return _joined(base, text_of(one.get("url")))
+            return joined(base, text_of(one.get("url")))
     return ""
 
 
@@ -266,14 +265,6 @@ def _keys(identifiers: Iterable[str], addresses: Iterable[str]) -> tuple[str, ..
 def _links(page: str, file: str) -> tuple[Link, ...]:
     arxiv = (paper_key(page) or "").startswith("arxiv:")  # its links follow from the id
     return links_of(web_link("pdf", file), None if arxiv else web_link("page", page))
-
-
-def _joined(base: str, url: str) -> str:
-    url = url.strip()
-    try:
-        return urljoin(base, url) if url else ""
-    except ValueError:
-        return ""
 
 
 def _day(texts: Iterable[str]) -> date | None:

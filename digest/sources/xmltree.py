@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from html import unescape
 from typing import Any
+from urllib.parse import urljoin
 
 import webencodings
 from lxml import etree
@@ -29,8 +30,10 @@ _PAGE = re.compile(
     r"<(?:!doctype\s+html\b|(?:html|head|body|script|meta|title|div|p|h1|center)[\s>])", re.IGNORECASE
 )
 _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-_AMPERSAND = re.compile(
-    r"<!\[CDATA\[.*?(?:\]\]>|\Z)|&(?:#[0-9]{1,7};|#x[0-9a-fA-F]{1,6};|([A-Za-z][A-Za-z0-9]{1,31});)?", re.DOTALL
+_REFERENCE = re.compile(
+    r"<!\[CDATA\[.*?(?:\]\]>|\Z)|<(?=[\s0-9=])"
+    r"|&(?:#[0-9]{1,7};|#x[0-9a-fA-F]{1,6};|([A-Za-z][A-Za-z0-9]{1,31});)?",
+    re.DOTALL,
 )
 _ABBREVIATED = 200  # characters of what a parser says
 
@@ -76,12 +79,12 @@ def tree(text: str, name: str, *, mend: bool, base: str = "") -> Element:
     text = text.removeprefix("\ufeff").strip()
     if not text:
         raise unreadable(name, "the answer is empty")
-    text = _without_doctype(text, name)
+    text = _without_doctype(text, name, base)
     try:
         return _parsed(text, base, recover=False)
     except etree.XMLSyntaxError as error:
         reason = " ".join(str(error.msg).split())[:_ABBREVIATED]
-    mended = _AMPERSAND.sub(_mended, _NO_XML.sub("", text))
+    mended = _REFERENCE.sub(_mended, _NO_XML.sub("", text))
     try:
         root = _parsed(mended, base, recover=mend)
     except etree.XMLSyntaxError:
@@ -95,6 +98,15 @@ def local(element: Element) -> str:
     """The name of an element without its namespace; "" for what is none."""
     tag = element.tag
     return tag.rpartition("}")[2].rpartition(":")[2] if isinstance(tag, str) else ""
+
+
+def joined(base: str, url: str) -> str:
+    """An address, as it stands at `base`; "" where it is none."""
+    url = url.strip()
+    try:
+        return urljoin(base, url) if url else ""
+    except ValueError:
+        return ""
 
 
 def _parsed(text: str, base: str, *, recover: bool) -> Element:
@@ -111,17 +123,17 @@ def _parsed(text: str, base: str, *, recover: bool) -> Element:
     return etree.fromstring(text.encode("utf-8", "replace"), parser, base_url=base or None)
 
 
-def _without_doctype(text: str, name: str) -> str:
+def _without_doctype(text: str, name: str, base: str) -> str:
     """The document from its root on. Raises SourceUnreadable for a web page and for a document type of its own."""
     start = _end_of_prolog(text, 0)
     if found := _DOCTYPE.match(text, start):
         if found[1].split()[:1] in (["html"], ["HTML"]):
-            raise page_instead(text, name)
+            raise _page_instead(text, name, base)
         start = _end_of_prolog(text, found.end())
         if found[2] == "[" or _DOCTYPE.match(text, start):
             raise unreadable(name, "its document type declares entities of its own, which feeds do not need")
     if _PAGE.match(text, start):
-        raise page_instead(text, name)
+        raise _page_instead(text, name, base)
     if text[start : start + 1] != "<":
         raise unreadable(name, f"it is not XML: it starts with {text[start : start + 20]!r}")
     return "\n" * text.count("\n", 0, start) + text[start:]  # so that lines keep their numbers
@@ -132,14 +144,14 @@ def _end_of_prolog(text: str, at: int) -> int:
     return found.end() if found else at
 
 
-def page_instead(text: str, name: str) -> SourceUnreadable:
+def _page_instead(text: str, name: str, base: str) -> SourceUnreadable:
     """The error for a web page where a feed should be; it tells which feeds the page names."""
     feeds: list[str] = []
     for link in re.findall(r"<link\s[^<>]{0,2000}>", text[:500_000], re.IGNORECASE):
         attributes = {key.lower(): a or b or c for key, a, b, c in _ATTRIBUTE.findall(link)}
         kind = attributes.get("type", "").lower()
         if "alternate" in attributes.get("rel", "").lower() and kind in _FEED_TYPES and attributes.get("href"):
-            feeds.append(unescape(attributes["href"])[:_ABBREVIATED])
+            feeds.append(joined(base, unescape(attributes["href"]))[:_ABBREVIATED])
     remedy = f"The page names this feed: {feeds[0]}" if feeds else ""
     if len(feeds) > 1:
         remedy = f"The page names these feeds: {', '.join(dict.fromkeys(feeds[:5]))}"
@@ -151,9 +163,9 @@ _FEED_TYPES = ("application/rss+xml", "application/atom+xml", "application/feed+
 
 
 def _mended(found: re.Match[str]) -> str:
-    """An `&` that starts no reference is itself; a name that only HTML knows becomes its character."""
+    """An `&` or `<` that starts nothing is itself; a name that only HTML knows becomes its character."""
     if found[0][0] == "<":
-        return found[0]
+        return "&lt;" if found[0] == "<" else found[0]
     if found[0] == "&":
         return "&amp;"
     if found[1] is None:

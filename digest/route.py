@@ -76,12 +76,13 @@ def accepted(url: str) -> httpx2.URL:
         raise Fault(f"only https: and http: are fetched, not {found} — write the whole URL, https://…")
     if read.userinfo:
         raise Fault("a URL with a user name or password in it is not fetched — take out what stands before the @")
-    if not read.raw_host or not re.fullmatch(rb"[a-z0-9_.:-]+", read.raw_host):
+    host = read.raw_host.decode("ascii").rstrip(".").lower()
+    if not re.fullmatch(r"[a-z0-9_.:-]+", host):
         raise Fault("the URL names no host — write the whole URL, https://…")
     # Below 1024 live other services than the web's, which a URL from somewhere must not make us talk to.
     if read.port is not None and read.port not in (80, 443) and not 1024 <= read.port <= 65535:
         raise Fault(f"port {read.port} is none of the web's — name 80, 443, or one from 1024 to 65535")
-    return read.copy_with(fragment=None, host=read.host.rstrip("."))
+    return read.copy_with(fragment=None, host=host)
 
 
 def shown(url: str) -> str:

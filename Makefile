@@ -25,9 +25,21 @@ bench: venv ## side-by-side measurements, printed as ratios
 	$(BIN)/python -m benchmarks.letters $(if $(PAGES),--pages $(PAGES)) $(if $(FLAT),--flat $(FLAT))
 	$(BIN)/python -m benchmarks.run $(if $(PAGES),--pages $(PAGES))
 
+.PHONY: bench-trending
+bench-trending: venv ## what trending foresees, and what a list shown again does to it, on the DAYS of a real page
+	$(BIN)/python -m benchmarks.trending $(or $(DAYS),$(error name the file of days: DAYS=…))
+
 .PHONY: bench-courier
 bench-courier: venv ## the whole courier into smtp-sink, beside a pool of aiosmtplib
 	$(BIN)/python -m benchmarks.courier $(if $(PAGES),--pages $(PAGES)) $(if $(FLAT),--flat $(FLAT))
+
+.PHONY: bench-ingest replay
+bench-ingest: venv ## papers into the store, beside a plain script: NUMBER=100000, or CURVE=1000000
+	$(BIN)/python -m benchmarks.ingest $(if $(NUMBER),--number $(NUMBER)) $(if $(CURVE),--curve $(CURVE))
+
+replay: venv ## live through real days, with letters to PROFILES: DAYS=a file or a folder
+	$(BIN)/python -m benchmarks.replay --days $(or $(DAYS),$(error name the days: DAYS=…)) \
+		$(if $(PROFILES),--profiles $(PROFILES))
 
 bench-dkim: venv ## signing, beside dkimpy
 	$(BIN)/python -m benchmarks.signing $(if $(PAGES),--pages $(PAGES))

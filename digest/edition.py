@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 import sqlalchemy as sa
@@ -22,7 +22,7 @@ from digest.letters.mime import message_id
 from digest.letters.subject import count, subject
 from digest.letters.wording import placed
 from digest.model import Letter, LetterState, Pick, Subscriber, SubscriberState, Verdict
-from digest.pool import Edition, Pool
+from digest.pool import Edition, Gap, Pool
 from digest.ranking.ranker import Reader
 from digest.store import editions, letters, outbox, subscribers
 from digest.store.opening import Store
@@ -43,6 +43,7 @@ class Written:
     empty: int = 0
     failed: int = 0
     already: int = 0  # slots that had their letter before
+    gaps: list[Gap] = field(default_factory=list)  # what sources could not tell of the letters' days
 
     def add(self, other: Written) -> None:
         self.ready += other.ready
@@ -80,6 +81,7 @@ class Press:
         written = Written()
         for slot, readers in by_slot(due).items():
             edition = self.open(slot)
+            written.gaps += [gap for gap in edition.gaps if gap not in written.gaps]
             for shard in batched(readers, SHARD):
                 if stopped():
                     return written
@@ -94,8 +96,9 @@ class Press:
         ids = [reader.id for reader in readers]
         memory, said = letters.memory(connection, ids), self._pool.heard(connection, edition, ids)
         wanted = [Reader(one.profile, memory.get(one.id, {}), said.get(one.id, ())) for one in readers]
+        served = _served(connection, edition, ids)
         return [
-            self._letter(edition, reader, want, picks, now)
+            self._letter(edition, reader, want, picks, now, reader.id in served)
             for reader, want, picks in zip(readers, wanted, _choose(edition, wanted), strict=True)
         ]
 
@@ -165,10 +168,14 @@ class Press:
             own = letters.existing(connection, [(reader.id, slot)]).get((reader.id, slot))
             memory = letters.memory(connection, [reader.id], without=own)
             said = self._pool.heard(connection, edition, [reader.id])
+            served = _served(connection, edition, [reader.id])
         asked = Reader(reader.profile, memory.get(reader.id, {}), said.get(reader.id, ()))
         verdicts = edition.ranker.explain(asked)
         picks = tuple(one.pick for one in verdicts if one.included)
         order = placed(reader, picks, language_of(reader.language, self.config.letter.language))
+        if served:
+            passed = f"no room for it in earlier letters, and nothing new since {edition.fresh}"
+            return [replace(one, included=False, why=passed) if one.included else one for one in verdicts]
         places = [replace(verdicts[place], why=f"in, place {number}") for number, place in enumerate(order, 1)]
         return places + verdicts[len(picks) :]
 
@@ -197,7 +204,8 @@ class Press:
             outbox.expire(connection, now, superseded=[(reader.id, edition.day) for reader in todo])
             batch = self.compose(connection, edition, todo, now)
             edition_id = editions.open_edition(
-                connection, edition.day, edition.window_days, edition.candidates, edition.digest, now
+                *(connection, edition.day, edition.window_days, edition.candidates, edition.digest, now),
+                [str(gap) for gap in edition.gaps],
             )
             inserted = letters.write(connection, edition_id, batch)
             settled = [(r.id, _next_due(r, edition.day, now)) for r in shard if _settles(r, edition.day, now)]
@@ -218,6 +226,7 @@ class Press:
         want: Reader,
         picks: tuple[Pick, ...] | Exception,
         now: datetime,
+        served: bool,
     ) -> Letter:
         letter = Letter(
             subscriber=reader,
@@ -233,8 +242,8 @@ class Press:
         try:
             if isinstance(picks, Exception):
                 raise picks
-            if not picks:
-                return replace(letter, note=_why_empty(edition, want))
+            if not picks or served:
+                return replace(letter, note=_why_empty(edition, want, bool(picks)))
             words = language_of(reader.language, self.config.letter.language)
             line = subject(picks, edition.day, reader.profile, words)
             ordered = tuple(picks[place] for place in placed(reader, picks, words))
@@ -330,9 +339,29 @@ def _choose(edition: Edition, wanted: Sequence[Reader]) -> Sequence[tuple[Pick, 
         return out
 
 
-def _why_empty(edition: Edition, want: Reader) -> str:
+def _served(connection: sa.Connection, edition: Edition, ids: Sequence[int]) -> set[int]:
+    """Those whose last letter was chosen from all that is new: sources have said since that there is no more.
+
+    What that letter had no room for was not good enough for a day with news, and makes no letter without.
+    """
+    if not edition.quiet:
+        return set()
+    last = letters.last_before(connection, ids, edition.day)
+    return {one for one, (slot, written) in last.items() if not edition.is_news(slot, written)}
+
+
+def _why_empty(edition: Edition, want: Reader, passed: bool) -> str:
+    """What a reader gets no letter for. `passed`: there are papers that an earlier letter had no room for."""
+    return "; ".join([_why_nothing(edition, want, passed), *map(str, edition.gaps[-2:])])
+
+
+def _why_nothing(edition: Edition, want: Reader, passed: bool) -> str:
     if not edition.stored:
-        return "the store holds no papers yet; `digest ingest` takes saved pages"
+        return "the store holds no papers yet; `digest ingest` takes saved pages, `digest collect` asks sources"
+    if passed:
+        begin, end = edition.quiet[0], edition.quiet[-1]
+        since = f"on {end}" if begin == end else f"from {begin} to {end}"
+        return f"nothing new since {edition.fresh}: no paper was listed {since} that had not been listed before"
     if not edition.candidates:
         days = "on" if edition.window_days == 1 else f"in the {edition.window_days} days up to"
         last = f"; the newest listing before that is of {edition.newest}" if edition.newest else ""

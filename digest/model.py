@@ -255,6 +255,19 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """How much attention a paper gets, and the listing that says most of it."""
+
+    trending: float  # 0–1
+    listing: Listing | None = None  # None: not listed by the day
+    strength: float = 0.0  # how it stands in that list, 0–1
+    sure: float = 0.0  # 0–1: how far votes made that; 0 is position alone
+    rank: int | None = None  # by votes, where these count; 1 is the most, and equal votes share a rank
+    rated: int = 0  # papers of that list whose votes are known; 0 where votes do not count
+    days: int = 0  # on which it was listed anew
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What became of one candidate for one subscriber: a row of `digest preview --explain`."""
 
@@ -262,6 +275,7 @@ class Verdict:
     included: bool
     why: str  # "in, place 2" · "sent on 2026-03-14" · "muted: crypto" · "below the floor of 10" · …
     redundancy: float = 0.0  # 0–1: likeness to the nearest earlier pick, which variety weighs
+    standing: Standing = Standing(0.0)  # what made the pick's trending
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy
 import scipy
@@ -21,11 +21,25 @@ from digest.model import Feedback, Listing, Paper
 from digest.ranking.others import Others, enough
 from digest.ranking.ranker import Candidate, Ranker, in_order
 from digest.ranking.space import Space
-from digest.store import arrays, feedback, papers
+from digest.store import arrays, feedback, papers, sources
 from digest.store.opening import Store
 
 CACHE = "cache"  # the folder of what was fitted, beside config.toml
 FITTED_WHOLE = 1000  # a space of so few papers is fitted on all of them, in a second
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A day that a source could not be read for; what there is has to do."""
+
+    source: str
+    day: date
+    detail: str  # in plain words
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.day} could not be read: {self.detail}"
+
+
 Fitted = TypeVar("Fitted", Space, Others)
 GROWTH = 1.1  # beyond, it is fitted anew when the store has grown by a tenth
 
@@ -42,6 +56,19 @@ class Edition:
     newest: date | None  # the last listing on or before the day
     stored: int  # papers in the store
     ranker: Ranker
+    fresh: date | None  # the last day on which one of the candidates was listed for the first time
+    arrived: datetime | None  # when the newest of them came into the store
+    quiet: tuple[date, ...]  # days since on which sources listed nothing, or nothing that was new
+    gaps: tuple[Gap, ...]  # days in the window that a source could not be read for
+
+    def is_news(self, slot: date, written: datetime) -> bool:
+        """Is there anything that a letter of this slot, written at this time, could not know of?
+
+        Yes, too, where no source has said since that there is nothing.
+        """
+        if not self.quiet or self.fresh is None or self.arrived is None:
+            return True
+        return self.fresh > slot or self.arrived > written
 
 
 class Pool:
@@ -62,6 +89,9 @@ class Pool:
             corpus = papers.corpus(connection)
             first = papers.first_listed(connection)
             newest = papers.newest_listing(connection, until=day)
+            arrived = papers.last_arrival(connection, day, window)
+            names = [one.name for one in self._config.sources]
+            told = sources.days(connection, names, day - timedelta(days=window - 1), day)
             said = feedback.everyone(connection)
         chosen = fitted(first)
         base = in_order([paper for paper in corpus if paper.id in chosen])
@@ -72,7 +102,18 @@ class Pool:
         heard = _digest(shape, *sorted(map(sorted, likes.values()))) if enough(likes) else ""
         half_life = self._config.edition.half_life_days
         digest = _digest(day, window, half_life, shape, heard, *corpus, *listings)
+        fresh = max((first[one] for one, _ in listings if first[one] <= day), default=None)
+        spoken = {row.day for _, row in listings} | {one.day for one in told if one.state != sources.FAILED}
+        stands_on: dict[str, Any] = {
+            "fresh": fresh,
+            "arrived": arrived,
+            "quiet": tuple(sorted(on for on in spoken if fresh and on > fresh)),
+            "gaps": tuple(Gap(one.source, one.day, one.detail) for one in told if one.state == sources.FAILED),
+        }
         if day in self._open and self._open[day].digest == digest:
+            known = replace(self._open[day], **stands_on)
+            if known != self._open[day]:
+                self._open[day] = known
             return self._open[day]
         by_id = {paper.id: paper for paper in corpus}
         listed: dict[int, list[Listing]] = {}
@@ -97,6 +138,7 @@ class Pool:
             newest=newest,
             stored=len(corpus),
             ranker=ranker,
+            **stands_on,
         )
         # Time zones make two or three days current at once; older ones are not asked for again.
         self._open = {d: e for d, e in self._open.items() if abs(d - day) <= timedelta(days=2)} | {day: opened}

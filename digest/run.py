@@ -73,6 +73,7 @@ def run(
             patience=patience,
         )
         delivered.alerts += [restored] if restored and not delivered.stopped else []
+        delivered.alerts += [f"{gap}; the letters stand on what is there" for gap in written.gaps]
         outcome = f"stopped: {delivered.stopped}" if delivered.stopped else "done"
     finally:
         counts = {"ready": written.ready, "empty": written.empty, "already": written.already}

@@ -30,8 +30,8 @@ from rich.text import Text
 from digest import __version__, config, tomlfile
 from digest.config import Config
 from digest.errors import CannotWrite, DigestError, FileInvalid, Problem, UnknownSubscriber
-from digest.letters.subject import main_reason, shorten
-from digest.model import Letter, Pick, Reason, Subscriber
+from digest.letters.subject import count, main_reason, shorten
+from digest.model import Letter, Pick, Reason, Standing, Subscriber
 from digest.store import subscribers
 from digest.store.opening import Store, open_store
 from digest.store.pauses import EVERYTHING, Pause
@@ -285,6 +285,27 @@ def what_paid(pick: Pick, longest: int) -> str:
     """The interests that paid for a pick, with their points; each in at most so many characters."""
     paid = [r for r in sorted(pick.reasons, key=lambda r: -r.share) if r.share >= WORTH_TELLING]
     return " · ".join(f"{shorten(words_of(r), longest)} {r.share:.1f}" for r in paid)
+
+
+def what_trends(standing: Standing) -> str:
+    """What made a paper's trending: "187 votes, 3rd of 12 (hf, 2026-03-14), 2 days"."""
+    one = standing.listing
+    if one is None:
+        return ""
+    told = f"place {one.position} of {one.size}"
+    if standing.rank is not None:
+        told = f"{ordinal(standing.rank)} of {standing.rated}"
+    if one.votes is not None:
+        told = f"{count(one.votes, 'vote')}, {told}"
+    elif standing.rated:
+        told = f"votes unknown, {told}"
+    days = f", {standing.days} days" if standing.days > 1 else ""
+    return f"{told} ({one.source.partition(':')[0]}, {one.day}){days}"
+
+
+def ordinal(number: int) -> str:
+    ends = {1: "st", 2: "nd", 3: "rd"}
+    return f"{number}{'th' if number // 10 % 10 == 1 else ends.get(number % 10, 'th')}"
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from urllib.parse import urlencode
 from digest import clock, config, roster
 from digest.assembly import compose, composer_of, render_letter
 from digest.cli import readers
-from digest.cli.common import what_paid
+from digest.cli.common import what_paid, what_trends
 from digest.config import FILE_NAME, Config
 from digest.edition import Press
 from digest.errors import DigestError, FileInvalid, Problem, StoreError, UserFileError
@@ -266,7 +266,7 @@ def _rows(verdicts: tuple[Verdict, ...]) -> Iterator[dict[str, object]]:
                 "relevance": f"{pick.relevance:.2f}",
                 "trending": f"{pick.trending:.2f}",
                 "likeness": f"{one.redundancy:.2f}",
-                "listed": pick.listed or "",
+                "standing": what_trends(one.standing),
                 "why": one.why,
                 "reasons": what_paid(pick, 160),
             }

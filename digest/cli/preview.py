@@ -36,6 +36,7 @@ from digest.cli.common import (
     show,
     table,
     what_paid,
+    what_trends,
 )
 from digest.cli.site import write_site
 from digest.config import FILE_NAME
@@ -169,19 +170,21 @@ def _show_verdicts(verdicts: Sequence[Verdict], limit: int) -> None:
     shown = [one for place, one in enumerate(verdicts) if place < limit or one.included]
     numbers = ["score"] if narrow() else ["score", "rel.", "trend", "like"]
     told = "title and what paid for it"
-    columns = ["", *numbers, *([] if narrow() else ["listed"]), "in or out", told]
-    made = table(*columns, right=numbers, wide={told: 3, "in or out": 1} if narrow() else {told: 1})
+    columns = ["", *numbers, *([] if narrow() else ["trending by"]), "in or out", told]
+    made = table(*columns, right=numbers, wide={told: 3, "in or out" if narrow() else "trending by": 1})
     for one in shown:
         pick = one.pick
         words = what_paid(pick, 44)
-        parts = (f"{pick.relevance:.2f}", f"{pick.trending:.2f}", f"{one.redundancy:.2f}", pick.listed or "")
+        trends = what_trends(one.standing)
+        parts = (f"{pick.relevance:.2f}", f"{pick.trending:.2f}", f"{one.redundancy:.2f}", trends)
+        paid = f"{pick.paper.title} — {words}" if words else pick.paper.title
         row(
             made,
             "+" if one.included else "-",
             f"{pick.score:.1f}",
             *(() if narrow() else parts),
             one.why,
-            f"{pick.paper.title} — {words}" if words else pick.paper.title,
+            f"{paid}\ntrending {pick.trending:.2f}: {trends}" if narrow() and trends else paid,
         )
     show(made)
     if len(shown) < len(verdicts):
@@ -205,6 +208,7 @@ def _plain(letter: Letter, rendered: Rendered | None, verdicts: Sequence[Verdict
                 "score": one.pick.score,
                 "relevance": one.pick.relevance,
                 "trending": one.pick.trending,
+                "standing": asdict(one.standing),
                 "likeness": one.redundancy,
                 "listed": one.pick.listed,
                 "included": one.included,

@@ -180,7 +180,8 @@ def _warn_of_unapplied(config: Config, everyone: list[Subscriber]) -> None:
 
 def _plain(ran: Ran, done: list[Letter]) -> dict[str, Any]:
     return {
-        "written": asdict(ran.written),
+        "written": {name: value for name, value in asdict(ran.written).items() if name != "gaps"},
+        "gaps": [str(gap) for gap in ran.written.gaps],
         "delivered": {state.value: number for state, number in ran.delivered.counts.items()},
         "expired": ran.delivered.expired,
         "suppressed": ran.delivered.suppressed,

@@ -20,7 +20,7 @@ from digest.ranking.reasons import Teller, made
 from digest.ranking.score import LIKED, Asked, Scored, score
 from digest.ranking.select import LOOK_AHEAD, Muted, Shelf, select, shelf_of
 from digest.ranking.space import Space
-from digest.ranking.trending import trending
+from digest.ranking.trending import standings
 
 HALF_LIFE_DAYS = 365.0  # in which a like or dislike with a date fades to one half
 BLOCK = 500  # readers at a time ...
@@ -84,8 +84,9 @@ class Ranker:
         self._directions = sparse.csr_matrix(normalize(self._vectors.terms) if papers else self._vectors.terms)
         self._columns = sparse.csc_matrix(self._directions.T)
         self._papers = papers
-        self._trend = np.array([trending(one.listings, day) for one in self._candidates])
-        self._trends: list[float] = self._trend.tolist()
+        self._standings = standings([one.listings for one in self._candidates], day)
+        self._trends = [one.trending for one in self._standings]
+        self._trend = np.array(self._trends)
         self._catalogue = Catalogue(self._space, ordered, papers, self._vectors)
         self.acquaint(papers)
         self._muted = Muted(papers)
@@ -169,8 +170,10 @@ class Ranker:
         why += [out.get(place) or _why_out(scores, inside, place, nearest[place], reader.profile) for place in rest]
         every = self._picks(scored, np.array([inside + rest]))[0]
         return [
-            Verdict(pick, number < len(inside), said, near)
-            for number, (pick, said, near) in enumerate(zip(every, why, redundancy, strict=True))
+            Verdict(pick, number < len(inside), said, near, self._standings[place])
+            for number, (pick, said, near, place) in enumerate(
+                zip(every, why, redundancy, inside + rest, strict=True)
+            )
         ]
 
     def tally(self, reader: Reader) -> Tally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -21,15 +22,25 @@ class Run:
 
 
 def open_edition(
-    connection: sa.Connection, day: date, window_days: int, candidates: int, digest: str, now: datetime
+    connection: sa.Connection,
+    day: date,
+    window_days: int,
+    candidates: int,
+    digest: str,
+    now: datetime,
+    gaps: Sequence[str] = (),
 ) -> int:
-    """The id of the edition of `day` with this pool; the same pool is the same edition."""
+    """The id of the edition of `day` with this pool; the same pool is the same edition.
+
+    `gaps` tells of the sources' days that could not be read.
+    """
     row = {
         "day": day,
         "window_days": window_days,
         "candidates": candidates,
         "digest": digest,
         "opened_at": now,
+        "gaps": list(gaps),
     }
     insert_ignore(connection, edition, [row])
     found = sa.select(edition.c.id).where(edition.c.day == day, edition.c.digest == digest)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import date
+from datetime import date, datetime
 from functools import lru_cache
 
 import sqlalchemy as sa
 from pydantic_core import from_json
 
-from digest.model import Letter, LetterState, Paper, Pick, Reason, Subscriber
+from digest.model import UNDELIVERED, Letter, LetterState, Paper, Pick, Reason, Subscriber
 from digest.store import papers, subscribers
 from digest.store.sql import batched, insert_new
 from digest.store.tables import letter, pick
@@ -129,6 +129,23 @@ def memory(
         )
         for subscriber_id, paper_id, slot in rows:
             out.setdefault(subscriber_id, {})[paper_id] = slot
+    return out
+
+
+def last_before(
+    connection: sa.Connection, subscriber_ids: Iterable[int], day: date
+) -> dict[int, tuple[date, datetime]]:
+    """subscriber id → slot of the last letter before `day` that may have reached them or was empty, and when it
+    was written."""
+    out: dict[int, tuple[date, datetime]] = {}
+    for some in batched(subscriber_ids, 500):
+        undelivered = [state.value for state in UNDELIVERED]
+        rows = connection.execute(
+            sa.select(letter.c.subscriber_id, sa.func.max(letter.c.slot), sa.func.max(letter.c.created_at))
+            .where(letter.c.subscriber_id.in_(some), letter.c.slot < day, letter.c.state.not_in(undelivered))
+            .group_by(letter.c.subscriber_id)
+        )
+        out.update({row[0]: (row[1], row[2]) for row in rows})
     return out
 
 

@@ -9,7 +9,7 @@ from datetime import date, datetime
 import sqlalchemy as sa
 
 from digest.model import Record
-from digest.store.sql import batched, insert_ignore
+from digest.store.sql import batched, dialect_insert, insert_ignore
 from digest.store.tables import listing, vote
 
 
@@ -61,7 +61,8 @@ def take(
                 )
             if was is not None:
                 _update(connection, was, row, size)
-    insert_ignore(connection, vote, counted)
+    if counted:
+        connection.execute(dialect_insert(connection, vote).on_conflict_do_nothing(), counted)
     return insert_ignore(connection, listing, new)
 
 

@@ -15,8 +15,8 @@ from digest.sources.record import fold, paper_of
 from digest.sources.richer import completed
 from digest.sources.sketch import bands
 from digest.store import listings, papers, sketches
-from digest.store.sql import batched, insert_ignore, keep_others_out
-from digest.store.tables import listing, paper, paper_key, record
+from digest.store.sql import batched, keep_others_out, put
+from digest.store.tables import listing, paper, record
 from digest.store.uniting import unite
 
 UNTOLD = 300  # characters; from a shorter abstract no sketch is made, or a poor one
@@ -67,7 +67,7 @@ def place(
     untold = {one: told for one, told in zip(folds, records, strict=True) if one not in known}
     merger = _Merger(connection, [paper_of(told) for told in untold.values()], listed)
     placed = dict(zip(untold, merger.run(now), strict=True))
-    insert_ignore(connection, record, [{"fold": one, "paper_id": placed[one]} for one in sorted(placed)])
+    put(connection, record, ("fold", "paper_id"), sorted(placed.items()))
     # A paper that was known may have been brought together with another just now.
     ids = [merger.now_at(known[one]) if one in known else placed[one] for one in folds]
     return ids, Added(merger.new, len(records) - merger.new - merger.merged, merger.merged)
@@ -184,7 +184,7 @@ class _Merger:
             self.waiting[after.id] = after
         elif after != before:
             papers.update(self.connection, after)
-            insert_ignore(self.connection, paper_key, [{"key": key, "paper_id": after.id} for key in learned])
+            papers.learn(self.connection, [(key, after.id) for key in learned])
             if after.abstract != before.abstract:
                 of_both = (self._bands(before.abstract), self._bands(after.abstract))
                 sketches.replace(self.connection, after.id, *of_both)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import asdict
 from datetime import date, datetime, timedelta
 
 import sqlalchemy as sa
 
 from digest.model import Link, Listing, Paper
-from digest.store.sql import batched, insert_ignore
+from digest.store.sql import batched, dialect_insert
 from digest.store.tables import feedback, listing, paper, paper_key
 
 
@@ -62,6 +61,16 @@ def newest_listing(connection: sa.Connection, until: date | None = None) -> date
     return connection.execute(sa.select(sa.func.max(listing.c.day)).where(where)).scalar()
 
 
+def last_arrival(connection: sa.Connection, day: date, window_days: int) -> datetime | None:
+    """When the newest of the papers in `pool` came into the store."""
+    listed = sa.exists().where(
+        listing.c.paper_id == paper.c.id,
+        listing.c.day > day - timedelta(days=window_days),
+        listing.c.day <= day,
+    )
+    return connection.execute(sa.select(sa.func.max(paper.c.added_at)).where(listed)).scalar()
+
+
 def count(connection: sa.Connection) -> tuple[int, int]:
     """(papers, listings)"""
     papers = connection.execute(sa.select(sa.func.count()).select_from(paper)).scalar_one()
@@ -109,7 +118,7 @@ def _values(one: Paper) -> dict[str, object]:
         "title": one.title,
         "abstract": one.abstract,
         "authors": list(one.authors),
-        "links": [asdict(link) for link in one.links],
+        "links": [{"label": link.label, "url": link.url} for link in one.links],
         "raw_title": one.raw_title,
         "raw_abstract": one.raw_abstract,
         "categories": list(one.categories),
@@ -135,4 +144,11 @@ def insert(connection: sa.Connection, fresh: Collection[Paper], now: datetime) -
     """Store new papers, with ids from `free_ids`, and their keys."""
     if fresh:
         connection.execute(sa.insert(paper), [_values(p) | {"id": p.id, "added_at": now} for p in fresh])
-        insert_ignore(connection, paper_key, [{"key": key, "paper_id": p.id} for p in fresh for key in p.keys])
+        learn(connection, [(key, p.id) for p in fresh for key in p.keys])
+
+
+def learn(connection: sa.Connection, keys: Iterable[tuple[str, int]]) -> None:
+    """(key, paper id) each: ways to recognise stored papers that were not known before."""
+    rows = [{"key": key, "paper_id": paper_id} for key, paper_id in sorted(keys)]
+    if rows:
+        connection.execute(dialect_insert(connection, paper_key).on_conflict_do_nothing(), rows)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 
 import sqlalchemy as sa
 
-from digest.store.sql import batched, insert_ignore
+from digest.store.sql import batched, put
 from digest.store.tables import sketch
 
 # So many papers that share a band are looked at. What more have is a sentence of everybody's, and tells nothing.
@@ -28,7 +28,7 @@ def find(connection: sa.Connection, bands: Iterable[int]) -> dict[int, list[int]
 
 def add(connection: sa.Connection, rows: Iterable[tuple[int, int]]) -> None:
     """(band, paper id) each. In the order of the table, so that neighbours are written together."""
-    insert_ignore(connection, sketch, [{"band": band, "paper_id": one} for band, one in sorted(rows)])
+    put(connection, sketch, ("band", "paper_id"), sorted(rows))
 
 
 def replace(connection: sa.Connection, paper_id: int, before: Collection[int], after: Collection[int]) -> None:

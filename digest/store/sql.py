@@ -37,6 +37,24 @@ def insert_ignore(connection: sa.Connection, table: sa.Table, rows: Sequence[Map
     return len(insert_new(connection, table, rows, next(iter(table.primary_key.columns))))
 
 
+def put(
+    connection: sa.Connection,
+    table: sa.Table,
+    columns: Sequence[str],
+    rows: Sequence[tuple[str | int | bytes, ...]],
+) -> None:
+    """`insert_ignore` for very many rows, of which nobody asks how many went in.
+
+    The values go to the driver as they are, without what the columns' types would do to them.
+    """
+    if rows:
+        sign = "%s" if connection.dialect.name == "postgresql" else "?"
+        values = ", ".join([sign] * len(columns))
+        # Names of our own tables; every value is a parameter.
+        statement = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({values}) ON CONFLICT DO NOTHING"  # noqa: S608
+        connection.exec_driver_sql(statement, list(rows))
+
+
 def keep_others_out(connection: sa.Connection, table: sa.Table) -> None:
     """Nobody else changes the table before this transaction ends; they may read it, and refer to its rows."""
     if connection.dialect.name == "postgresql":  # SQLite's writer is alone anyway

@@ -105,6 +105,7 @@ def test_it_shows_the_letter_and_why_and_nothing_runs_in_it(home: Digest, live: 
     for candidate in told["candidates"]:
         assert str(escape(candidate["title"])) in page
         assert candidate["why"] in html.unescape(page)
+        assert f"trending: place {candidate['standing']['listing']['position']} of 5 (page, {DAY})" in page
     assert page.count("<script") == 1
     assert "<b>tools" not in page
     assert version(page) == one.ask("/version")[1] == version(one.page())

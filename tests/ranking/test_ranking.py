@@ -18,7 +18,6 @@ from digest.model import Interest, Paper, Pick, Profile
 from digest.ranking import interests, reasons
 from digest.ranking.ranker import Candidate, Ranker, Reader
 from digest.ranking.terms import terms
-from digest.ranking.trending import trending
 from digest.sources import saved_page
 
 TOOLS, BROKEN, HEAT, FOLDING, RAIN, SPEECH, VIDEO, ROBOT, POEMS = TEXTS
@@ -124,32 +123,6 @@ def test_followed_authors(followed: str, author: str, fits: bool) -> None:
 
 
 # ---- trending
-
-
-def test_trending_grows_with_place_recency_and_days_and_stays_below_one() -> None:
-    def t(*many: object) -> float:
-        return trending(many, DAY)  # type: ignore[arg-type]
-
-    places = [t(listed(place)) for place in range(1, 21)]
-    assert places == sorted(places, reverse=True)
-    assert len(set(places)) == 20
-    ages = [t(listed(1, age)) for age in range(7)]
-    assert ages == sorted(ages, reverse=True)
-    days = [t(*(listed(1, age) for age in range(number))) for number in range(1, 8)]
-    assert days == sorted(days)
-    assert places[-1] > 0
-    assert days[-1] < 1
-    assert t() == 0
-    assert t(listed(1, -1)) == 0  # tomorrow's page is not known today
-
-
-def test_the_same_day_on_two_sources_is_one_day_and_the_better_place_counts() -> None:
-    both = trending([listed(9, source="a"), listed(2, source="b")], DAY)
-    assert both == trending([listed(2)], DAY)
-
-
-def test_unknown_votes_are_not_zero_votes() -> None:
-    assert trending([listed(3, votes=None)], DAY) == trending([listed(3, votes=0)], DAY)
 
 
 def test_an_empty_profile_gets_what_is_trending() -> None:

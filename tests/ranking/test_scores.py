@@ -15,7 +15,7 @@ from world import DAY, PAPERS, TEXTS, candidates, listed, paper, ranker, reader,
 from digest.model import Interest, Listing, Paper, Profile, Verdict
 from digest.ranking.ranker import Candidate, Ranker, Reader
 from digest.ranking.terms import folded_terms, terms
-from digest.ranking.trending import trending
+from digest.ranking.trending import trends
 from digest.sources import saved_page
 
 TOOLS, BROKEN, HEAT, FOLDING, RAIN, SPEECH, VIDEO, ROBOT, POEMS = TEXTS
@@ -120,7 +120,7 @@ def test_what_is_unrelated_passes_only_when_trending_is_raised() -> None:
 @pytest.mark.parametrize("size", [0, 1, 20, 10**9])
 @pytest.mark.parametrize("age", [0, 1, 100_000])
 def test_trending_is_bounded_for_any_listing(position: int, size: int, age: int) -> None:
-    assert 0 <= trending([Listing("s", DAY - timedelta(days=age), position, size)], DAY) < 1
+    assert 0 <= trends([[Listing("s", DAY - timedelta(days=age), position, size)]], DAY)[0] < 1
 
 
 # ---- what stays out
@@ -154,7 +154,7 @@ def test_a_paper_that_is_a_candidate_twice_is_picked_once_with_all_its_listings(
     one = PAPERS[0]
     twice = [Candidate(one, (listed(3, age=1),)), Candidate(one, (listed(9),))]
     (pick,) = Ranker(PAPERS, twice, DAY).choose([reader("tool use")])[0]
-    assert pick.trending == trending([listed(3, age=1), listed(9)], DAY)
+    assert pick.trending == trends([[listed(3, age=1), listed(9)]], DAY)[0]
     assert pick.listed == DAY
 
 

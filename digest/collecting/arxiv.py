@@ -73,9 +73,7 @@ def _announced(round: Round) -> Iterator[Work]:
                 return
             # Most papers are announced on the weekday after they were submitted.
             first = min(some) - timedelta(days=3)
-            yield from _submitted(
-                round, "", first, max(some), set(some), lambda day: clock.next_slot("weekdays", day)
-            )
+            yield from _submitted(round, "", first, max(some), set(some), partial(clock.next_slot, "weekdays"))
 
 
 def _nothing_after(round: Round, last: date) -> Work:

@@ -5,7 +5,7 @@
 
 Every paper is invented: title, five authors, an abstract of 160 words with the frequencies of a language, votes, a
 day. One in fifty is a second telling of an earlier one, without its id, under a changed title and with a polished
-abstract, so that the near-duplicate check has something to find. Each measurement is a process of its own, on SQLite,
+abstract, so that the near-duplicate check has something to find. Each measurement is a process of its own on SQLite,
 with its peak of memory. Beside it stands what a script would do: `json.loads`, a look for the arXiv id, an INSERT a
 row by the same library in transactions of the same size, without titles, abstracts or near-duplicates.
 """

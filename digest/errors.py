@@ -165,7 +165,7 @@ class StoreError(DigestError):
 
 
 class StoreMissing(StoreError):
-    """{url}: there is no store yet. Run `digest ingest` or `digest profiles apply` first."""
+    """{url}: there is no store yet. Run `digest collect`, `digest ingest` or `digest profiles apply` first."""
 
 
 class StoreLocked(StoreError):
@@ -238,6 +238,12 @@ class TemplateInvalid(UserFileError):
 
 class UnknownPaper(DigestError):
     """{name}: no such paper.{nearest}"""
+
+
+class NoSuchPaper(UnknownPaper):
+    """{name}: no such paper.{nearest}"""
+
+    exit_code = 6
 
 
 class AmbiguousPaper(DigestError):

@@ -1,4 +1,4 @@
-"""`digest serve`: a tick every minute, and now and then a look into the mailbox of what came back.
+"""`digest serve`: a tick every minute, beside it the sources, and now and then the mailbox of what came back.
 
 What is due comes from the store, so a restart forgets nothing.
 """
@@ -19,6 +19,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from digest import clock
 from digest.bounces import Desk, in_mailbox, keys_of, pause_if_too_many
+from digest.collect import Collected, collect
 from digest.config import Config
 from digest.delivery.replies import clean_reply
 from digest.edition import Press, due_now
@@ -31,11 +32,13 @@ from digest.run import run
 from digest.store import outbox, pauses, subscribers
 from digest.store.opening import Store, open_store
 from digest.store.pauses import EVERYTHING
+from digest.text import ended
 
 MAILBOX_EVERY = timedelta(minutes=15)
 LONGEST_WAIT = timedelta(minutes=15)  # between two tries of a relay that is down
 PATIENCE = timedelta(minutes=1)  # for the pace; then other things are due, and the next tick goes on
-SETTLED_SECONDS = 2.0  # a page that was written to a moment ago may not be whole yet
+MOST_TOLD = 3  # failures of one source in one round
+SETTLED = timedelta(seconds=2)  # a file that was written to a moment ago may not be whole yet
 
 log = logging.getLogger("digest")
 
@@ -58,8 +61,11 @@ def serve(config: Config) -> None:
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
         scheduler = BackgroundScheduler(timezone="UTC")
         jobs = {service.tick: timedelta(seconds=config.serve.tick_seconds)}
+        # Apart: however long a source or a mailbox takes, no letter waits for it.
+        if config.sources:
+            jobs[service.ask_sources] = timedelta(minutes=config.collect.every_minutes)
         if config.bounces.imap.host:
-            jobs[service.look_into_mailbox] = MAILBOX_EVERY  # apart: a slow mailbox delays no letter
+            jobs[service.look_into_mailbox] = MAILBOX_EVERY
         for job, every in jobs.items():
             scheduler.add_job(
                 job,
@@ -72,6 +78,8 @@ def serve(config: Config) -> None:
             )
         scheduler.start()
         log.info("serving %s; a look every %d s", config.home.resolve(), config.serve.tick_seconds)
+        if config.sources:
+            log.info("%s, asked every %d min", count(len(config.sources), "source"), config.collect.every_minutes)
         stopping.wait()
         scheduler.shutdown(wait=True)
         log.info("ended")
@@ -120,7 +128,7 @@ class Service:
                 continue  # moved away between the look and now
             version = (found.st_mtime_ns, found.st_size)
             age = (now - datetime.fromtimestamp(found.st_mtime, UTC)).total_seconds()
-            if self._seen.get(path) == version or 0 <= age < SETTLED_SECONDS:
+            if self._seen.get(path) == version or 0 <= age < SETTLED.total_seconds():
                 continue
             # A page without a year means the year in which it was saved, also when it is read again years later.
             saved = now - timedelta(seconds=max(age, 0))
@@ -183,6 +191,18 @@ class Service:
         if made := pause_if_too_many(self.store, clock.now()):
             log.error("delivery is paused: %s", made.reason)
 
+    def ask_sources(self) -> None:
+        """Ask every source; a line for each that had news or failed."""
+        try:
+            done = collect(self.store, self.config, clock.now, stop=self.stopping, settle=SETTLED)
+        except DigestError as error:
+            log.error("%s", error)
+        except Exception:
+            log.exception("the sources could not be asked; the next time tries again")
+        else:
+            for one in done:
+                _log_of(one)
+
     def send_letters(self) -> None:
         """Write the letters of those whose hour has come; deliver these and whatever else may go out."""
         now = clock.now()
@@ -223,3 +243,18 @@ class Service:
             self._quiet_until = now + wait
             minutes = count(int(wait.total_seconds() // 60), "minute")
             log.error("%s Next try in %s.", ran.delivered.stopped, minutes)
+
+
+def _log_of(one: Collected) -> None:
+    if one.added.new or one.added.merged or one.added.listings:
+        log.info(
+            "%s: %s fetched: %d new, %d known, %d merged, %d rejected",
+            *(one.source, count(one.fetched, "paper")),
+            *(one.added.new, one.added.known, one.added.merged, one.refused),
+        )
+    for failure in one.failures[:MOST_TOLD]:
+        at = failure.next_try_at
+        until = f"not before {at:%Y-%m-%d %H:%M} UTC" if at else "when they are asked again"
+        log.error("%s: %s Next try: %s", one.source, ended(failure.detail), until)
+    if len(one.failures) > MOST_TOLD:
+        log.error("%s: … and %d more", one.source, len(one.failures) - MOST_TOLD)

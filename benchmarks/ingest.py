@@ -3,11 +3,12 @@
     make bench-ingest                       (100,000 invented papers; NUMBER=… for more or fewer)
     make bench-ingest CURVE=1000000         (what a paper costs as the store grows to so many)
 
-Every paper is invented: title, five authors, an abstract of 160 words with the frequencies of a language, votes, a
-day. One in fifty is a second telling of an earlier one, without its id, under a changed title and with a polished
-abstract, so that the near-duplicate check has something to find. Each measurement is a process of its own on SQLite,
-with its peak of memory. Beside it stands what a script would do: `json.loads`, a look for the arXiv id, an INSERT a
-row by the same library in transactions of the same size, without titles, abstracts or near-duplicates.
+Every paper is invented: title, five authors, an abstract of 160 words with the frequencies of a language, votes,
+a day. One in fifty is a second telling of an earlier one, without its id, under a changed title and with a
+polished abstract, so that the near-duplicate check has something to find. Each measurement is a process of its
+own, on SQLite, with its peak of memory. Beside it stands what a script would do: `json.loads`, a look for the
+arXiv id, an INSERT a row by the same library in transactions of the same size, without titles, abstracts or near-
+duplicates.
 """
 
 from __future__ import annotations

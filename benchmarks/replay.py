@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from email import message_from_bytes, policy
+from html import unescape
 from pathlib import Path
 
 from digest import clock, config, roster
@@ -31,6 +32,7 @@ from digest.sources import jsonl, saved
 from digest.sources.days import resolve_day
 from digest.store import letters, papers, subscribers
 from digest.store.opening import Store, open_store
+from digest.text import fingerprint
 
 CONFIG = """
 [[sources]]
@@ -68,6 +70,7 @@ class Replay:
     listings: int = 0
     rejected: list[str] = field(default_factory=list)
     arrived: dict[str, int] = field(default_factory=dict)  # profile → letters in its Maildir
+    held: dict[str, int] = field(default_factory=dict)  # profile → papers in these letters
     repeats: list[str] = field(default_factory=list)
 
     @property
@@ -94,7 +97,7 @@ def main() -> None:
     quiet = done.quiet
     silent = [one for one in quiet if not any(one.letters.values())]
     print(f"\n{done.papers} papers, {done.listings} listings, {len(done.rejected)} rejected")
-    print(f"letters that arrived: {done.arrived}; papers sent twice: {len(done.repeats)}")
+    print(f"letters that arrived: {done.arrived}; papers in them: {done.held}; sent twice: {len(done.repeats)}")
     print(f"days on which nothing listed was new: {len(quiet)}; of these without any letter: {len(silent)}")
     for one in quiet[:3]:
         print(f"  {one.day:%a} {one.day}: {next(iter(one.notes.values()), '')}")
@@ -123,6 +126,7 @@ def replay(days: Path, home: Path, profiles: Mapping[str, str]) -> Replay:
             on += timedelta(days=1)
         with store.read() as connection:
             done.papers, done.listings = papers.count(connection)
+            known = {fingerprint(one.title) for one in papers.corpus(connection)}
     finally:
         store.close()
     for handle in profiles:
@@ -130,7 +134,8 @@ def replay(days: Path, home: Path, profiles: Mapping[str, str]) -> Replay:
         mails = sorted((home / "mail").glob(f"{handle}@*/new/*"))
         done.arrived[handle] = len(mails)
         for mail in mails:
-            seen.update(_held(mail.read_bytes()))
+            seen.update(title for title in _headings(mail.read_bytes()) if title in known)
+        done.held[handle] = seen.total()
         done.repeats += [f"{handle} was sent {key} {times} times" for key, times in seen.items() if times > 1]
     return done
 
@@ -183,12 +188,12 @@ def _by_day(days: Path, rejected: list[str]) -> Iterator[tuple[date, dict[str, b
         yield on, listed | files.get(on, {})
 
 
-def _held(mail: bytes) -> set[str]:
-    """The papers of a letter: the arXiv ids that its text part links to, and its numbered titles."""
-    body = message_from_bytes(mail, policy=policy.default).get_body(("plain",))
+def _headings(mail: bytes) -> list[str]:
+    """The headings of a letter, folded: most are its papers' titles."""
+    body = message_from_bytes(mail, policy=policy.default).get_body(("html",))
     assert body is not None
-    text = body.get_content()
-    return set(re.findall(r"arxiv\.org/abs/([\w./-]+)", text)) | set(re.findall(r"^\s*\d+\. (.+)$", text, re.M))
+    headings = re.findall(r"<h2[^>]*>(.*?)</h2>", body.get_content(), re.DOTALL)
+    return [fingerprint(re.sub(r"<[^>]*>", "", unescape(one))) for one in headings]
 
 
 def _ours() -> dict[str, str]:

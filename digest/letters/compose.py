@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from markupsafe import escape
 
 from digest.config import LetterConfig
 from digest.language import Language, language_of
 from digest.letters import cards, mime, qp, wording
-from digest.letters.links import Links
+from digest.letters.links import Links, quoted
 from digest.letters.slots import Shell, Slot, Wrapped, mark_of
 from digest.letters.templates import Templates
 from digest.letters.verp import Returns
@@ -38,7 +38,7 @@ MOST = 10_000  # papers, and links, that a letter can number
 NUMBERS = tuple(qp.encode(str(number)) for number in range(MOST))
 MARKS = tuple(qp.encode(f"{number:>2}. ") for number in range(MOST))
 # An address of which every character takes one column, and one byte in either part, wherever it stands.
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*@[A-Za-z0-9.-]+")
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+%-]*@?[A-Za-z0-9.-]+")
 _CARD = ("number", "mark", "score", "whys", "lines", "say")  # the slots of a card; those of links follow
 _NO_CARD = (b"",) * len(_CARD)
 
@@ -117,6 +117,15 @@ class _Frame:
     personal: list[str]
 
 
+class _Address(NamedTuple):
+    words: str
+    plain: bytes  # nothing where it may need to be encoded or cut
+
+    @classmethod
+    def of(cls, words: str) -> _Address:
+        return cls(words, words.encode("ascii") if _PLAIN.fullmatch(words) else b"")
+
+
 @dataclass(slots=True)
 class _Set:
     """The cards of a letter and the headings between them, filled in."""
@@ -124,6 +133,7 @@ class _Set:
     html: list[bytes]
     text: list[bytes]
     ends: list[tuple[int, int]]  # after each card: how many of these, and how many links
+    addresses: tuple[_Address, _Address]  # of the reader, and as it stands in URLs
     also: tuple[bytes, bytes] = b"", b""  # what is popular outside the profile, in HTML and in text
     linked: int = 0  # the links in that
 
@@ -167,7 +177,8 @@ class _Typesetter:
     def _set(self, letter: Letter) -> _Set:
         slot, picks = letter.slot, letter.picks
         say = qp.encode(f"{self._links.say(letter)}/") if self._links else b""
-        done = _Set([], [], [])
+        address = letter.subscriber.address
+        done = _Set([], [], [], (_Address.of(address), _Address.of(quoted(address))))
         linked = 0
         for heading, places in wording.grouped(letter.subscriber, picks, self._words):
             grouped = heading != ""
@@ -212,7 +223,7 @@ class _Typesetter:
         self, letter: Letter, frame: Sequence[_Frame], own: Mapping[str, str], done: _Set, shown: int
     ) -> list[bytes]:
         """One part of the letter with so many cards."""
-        address, markup = letter.subscriber.address, frame[0].markup
+        markup, (address, in_urls) = frame[0].markup, done.addresses
         end, linked = done.ends[shown - 1] if shown else (0, 0)
         linked += done.linked
         always = [done.also[not markup], *NUMBERS[linked + 1 : linked + 1 + ACTS]]
@@ -221,12 +232,14 @@ class _Typesetter:
             if part is not frame[0]:  # between two stand the cards
                 pieces += (done.html if markup else done.text)[:end]
             values = always + [self._common(own[name], markup) for name in part.shared]
-            values += [qp.encode(own[name]) for name in part.urls]  # they hold nothing to escape
+            values += [_personal(own[name], in_urls, None, False) for name in part.urls]  # nothing to escape
             values += [_personal(own[name], address, None, markup) for name in part.personal]
             for how in part.shell.wrapped:
-                said = own[how.slot]
-                shared = how.slot in wording.SHARED
-                values.append(self._common(said, markup, how) if shared else _personal(said, address, how, markup))
+                if how.slot in wording.SHARED:
+                    values.append(self._common(own[how.slot], markup, how))
+                else:
+                    there = in_urls if how.slot in wording.URLS else address
+                    values.append(_personal(own[how.slot], there, how, markup))
             pieces.append(part.shell.fill(values))
         while len(pieces) > 1 and not pieces[-1]:
             del pieces[-1]
@@ -343,13 +356,13 @@ def _encoded(said: str, how: Wrapped | None, markup: bool) -> bytes:
     return qp.encode(str(escape(said)) if markup else said)
 
 
-def _personal(said: str, address: str, how: Wrapped | None, markup: bool) -> bytes:
+def _personal(said: str, address: _Address, how: Wrapped | None, markup: bool) -> bytes:
     """What only one reader's letter says, with the address for each NUL. Nothing of it is kept."""
     if "\0" not in said:
         return _encoded(said, how, markup) if said else b""
-    if _PLAIN.fullmatch(address) and (form := _around(said, len(address), how, markup)):
-        return form.replace(b"\0", address.encode("ascii"))
-    return _encoded(said.replace("\0", address), how, markup)
+    if address.plain and (form := _around(said, len(address.plain), how, markup)):
+        return form.replace(b"\0", address.plain)
+    return _encoded(said.replace("\0", address.words), how, markup)
 
 
 @lru_cache(maxsize=4096)

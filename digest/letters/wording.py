@@ -54,13 +54,15 @@ def letter_words(
 ) -> dict[str, str]:
     """What only this letter says: `SHARED`, `URLS` and `PERSONAL`. `shown` of its picks have room in it."""
     own, address = unaddressed(letter, config, words, links, shown), letter.subscriber.address
+    own |= {name: own[name].replace("\0", quoted(address)) for name in URLS}
     return own | {name: own[name].replace("\0", address) for name in ADDRESSED}
 
 
 def unaddressed(
     letter: Letter, config: LetterConfig, words: Language, links: Links | None, shown: int
 ) -> dict[str, str]:
-    """The same, with a NUL for the reader's address in `ADDRESSED`."""
+    """The same, with a NUL for the reader's address in `ADDRESSED`, and for what `links.quoted` makes of it in
+    `URLS`."""
     reader, number = letter.subscriber, len(letter.picks)
     name = clean_words(reader.name)
     acts = _acts(letter, config, words, links)
@@ -80,7 +82,7 @@ def unaddressed(
             "Your profile names no interests yet. Say in your own words what you like to read about, and the "
             "letters after that will follow it."
         )
-        own["how_url"] = acts[0][0] if acts else mailto(config.reply_to, f"preferences {reader.address}")
+        own["how_url"] = acts[0][0] if acts else mailto(config.reply_to, "preferences ") + "\0"
     for (url, line), (said, done) in zip(_ACTS, acts or _NO_ACTS, strict=True):
         own[url], own[line] = said, done
     return own
@@ -108,28 +110,27 @@ def not_by_interests(letter: Letter) -> bool:
 
 
 def _acts(letter: Letter, config: LetterConfig, words: Language, links: Links | None) -> list[tuple[str, str]]:
-    """(URL, how it is done by mail, with a NUL for the address) of what the reader may do about the letters, in the
-    order of their labels; nothing for a single letter."""
+    """(URL, how it is done by mail) of what the reader may do about the letters, in the order of their labels, with
+    a NUL for the address; nothing for a single letter."""
     reader = letter.subscriber
     if not reader.cadence:
         return []
     if links:
         return [*((links.of_reader(act, reader), "") for act in ACTS), (links.letter(letter), "")]
-    inside = quoted(reader.address)
-    return [*((url + inside, told) for url, told in _acts_by_mail(config.reply_to, words)), ("", "")]
+    return _acts_by_mail(config.reply_to, words)
 
 
 @lru_cache(maxsize=1000)
 def _acts_by_mail(address: str, words: Language) -> list[tuple[str, str]]:
-    """The same for everybody: the start of each URL, and the words with a NUL for the reader's address."""
+    """The same for everybody, with a NUL for the reader's address."""
     found = []
     for act in ACTS:
         # The reader's address stands in the subject because people write from another one than they read at.
         told = words.say(
             "write to %(address)s with the subject “%(subject)s”", address=address, subject=f"{act} \0"
         )
-        found.append((mailto(address, f"{act} "), told))
-    return found
+        found.append((mailto(address, f"{act} ") + "\0", told))
+    return [*found, ("", "")]
 
 
 def _lede(letter: Letter, words: Language) -> str:

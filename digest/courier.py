@@ -61,6 +61,7 @@ PATIENCE = timedelta(minutes=10)  # for which a round waits until the pace allow
 RETURNS = 3  # so often the transport may give a letter back; then it waits for the next run
 TOLD = 1000  # troubles that are told one by one
 LATER = "its turn comes later"
+YOUNG = 200 * BATCH  # objects that are made before the collector looks at them; a letter is some 60
 ANYBODY = ""  # a provider that no address has: what holds for it holds for all
 
 log = logging.getLogger(__name__)
@@ -132,13 +133,17 @@ def deliver(
 
 
 def _round(one: _Round) -> None:
-    # What is there by now stays; the collector need not look through all of it again and again.
+    # What is there by now stays; the collector need not look through all of it again and again. Nor through the
+    # letters in hand, which hold no circles: it waits until there is more than they are made of.
+    usual = gc.get_threshold()
     gc.freeze()
+    gc.set_threshold(YOUNG, *usual[1:])
     try:
         asyncio.run(one.go())
     except DigestError as error:
         one.result.stopped = error
     finally:
+        gc.set_threshold(*usual)
         gc.unfreeze()
 
 

@@ -48,7 +48,7 @@ def stuffed(lines: bytes) -> bytes:
     return b"." + lines if lines.startswith(b".") else lines
 
 
-# Counting pairs of bytes costs `bytes` some 100 µs for a letter of 25 kB, and comparing arrays a tenth of that.
+# Counting pairs of bytes costs `bytes` some 100 µs for a letter of 25 kB, and arrays a twentieth of that this way.
 
 
 def _only_pairs(message: bytes) -> bool:
@@ -59,11 +59,12 @@ def _only_pairs(message: bytes) -> bool:
         return True
     each = np.frombuffer(message, np.uint8)
     returns, feeds = each == 13, each == 10
-    return not (feeds[0] or returns[-1] or np.count_nonzero(returns[:-1] != feeds[1:]))
+    return not (feeds[0] or returns[-1] or (returns[:-1] ^ feeds[1:]).any())
 
 
 def _dot_after_feed(lines: bytes) -> bool:
     import numpy as np
 
     each = np.frombuffer(lines, np.uint8)
-    return bool(np.count_nonzero((each[:-1] == 10) & (each[1:] == 46)))
+    feeds, dots = each == 10, each == 46
+    return bool((feeds[:-1] & dots[1:]).any())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -69,10 +70,16 @@ def is_trending(pick: Pick) -> bool:
     return not pick.reasons or any(reason.kind != "trending" for reason in pick.reasons)
 
 
-def score_words(pick: Pick, words: Language) -> str:
+def is_popular(pick: Pick) -> bool:
+    """Is it there for nothing but the attention that it gets?"""
     reasons = pick.reasons
-    popular = reasons and reasons[0].kind == "trending" and all(one.kind == "trending" for one in reasons)
-    return _popularity(round(pick.score), words) if popular else _match(round(pick.score), words)
+    if not reasons or reasons[0].kind != "trending":
+        return False
+    return all(one.kind == "trending" for one in reasons)
+
+
+def score_words(pick: Pick, words: Language) -> str:
+    return _popularity(round(pick.score), words) if is_popular(pick) else _match(round(pick.score), words)
 
 
 @lru_cache(maxsize=1000)
@@ -128,17 +135,19 @@ def told_reasons(pick: Pick) -> Sequence[Reason]:
     reasons: Sequence[Reason] = pick.reasons
     if len(reasons) < 2:
         return reasons
-    weight = reasons[0].share
-    for reason in reasons:
-        if reason.share > weight or reason.kind == "more":
-            reasons = sorted(reasons, key=_by_weight)
-            break
-        weight = reason.share
     # Popularity has a small part in nearly every pick; it is worth a line only where it decided. Nor is an interest
     # that brought a point or two a reason that a reader would believe.
     least = TOLD_FROM * pick.score
-    told = [reason for reason in reasons[1:] if reason.share >= least and reason.kind != "trending"]
-    return [reasons[0], *told[: REASONS_SHOWN - 1]] if told else reasons[:1]
+    told: list[Reason] = []
+    weight, last = math.inf, False
+    for reason in reasons:
+        share, more = reason.share, reason.kind == "more"
+        if (last and not more) or (share > weight and last is more):
+            return told_reasons(replace(pick, reasons=tuple(sorted(reasons, key=_by_weight))))
+        weight, last = share, more
+        if not told or (share >= least and reason.kind != "trending"):
+            told.append(reason)
+    return told[:REASONS_SHOWN]
 
 
 def _by_weight(reason: Reason) -> tuple[bool, float]:

@@ -6,21 +6,21 @@ together from these with a few words of its own. `twin` makes the same mail slow
 
 from __future__ import annotations
 
+import re
 from binascii import a2b_qp
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
 from hashlib import sha256
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from markupsafe import escape
 
 from digest.config import LetterConfig
 from digest.language import Language, language_of
 from digest.letters import cards, mime, qp, wording
-from digest.letters.links import Links
+from digest.letters.links import Links, quoted
 from digest.letters.slots import Shell, Slot, Wrapped, mark_of
 from digest.letters.templates import Templates
 from digest.letters.verp import Returns
@@ -37,8 +37,10 @@ ACTS = len(wording.ACTS) + 1  # with viewing the letter in a browser
 MOST = 10_000  # papers, and links, that a letter can number
 NUMBERS = tuple(qp.encode(str(number)) for number in range(MOST))
 MARKS = tuple(qp.encode(f"{number:>2}. ") for number in range(MOST))
+# An address of which every character takes one column, and one byte in either part, wherever it stands.
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+%-]*@?[A-Za-z0-9.-]+")
 _CARD = ("number", "mark", "score", "whys", "lines", "say")  # the slots of a card; those of links follow
-_shared = itemgetter(*wording.SHARED)
+_NO_CARD = (b"",) * len(_CARD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,26 @@ class _Card:
     age: int  # see `cards.age_of`
 
 
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What stands before the cards or behind them, and which slots it prints as they are, as it wants them."""
+
+    shell: Shell
+    markup: bool
+    shared: list[str]
+    urls: list[str]
+    personal: list[str]
+
+
+class _Address(NamedTuple):
+    words: str
+    plain: bytes  # nothing where it may need to be encoded or cut
+
+    @classmethod
+    def of(cls, words: str) -> _Address:
+        return cls(words, words.encode("ascii") if _PLAIN.fullmatch(words) else b"")
+
+
 @dataclass(slots=True)
 class _Set:
     """The cards of a letter and the headings between them, filled in."""
@@ -111,7 +133,7 @@ class _Set:
     html: list[bytes]
     text: list[bytes]
     ends: list[tuple[int, int]]  # after each card: how many of these, and how many links
-    urls: list[bytes]  # of what the reader may do about the letters
+    addresses: tuple[_Address, _Address]  # of the reader, and as it stands in URLs
     also: tuple[bytes, bytes] = b"", b""  # what is popular outside the profile, in HTML and in text
     linked: int = 0  # the links in that
 
@@ -122,70 +144,73 @@ class _Typesetter:
     def __init__(self, config: LetterConfig, templates: Templates, links: Links | None, words: Language) -> None:
         self._config, self._links, self._words = config, links, words
         self._templates = templates.of(words)
-        self._frames: dict[tuple[object, ...], tuple[Shell, Shell]] = {}
+        self._frames: dict[tuple[object, ...], tuple[list[_Frame], list[_Frame]]] = {}
         self._shells: dict[tuple[object, ...], Shell] = {}
         self._cards: dict[tuple[object, ...], _Card] = {}
         self._reasons: dict[tuple[object, ...], tuple[bytes, bytes]] = {}
-        self._shared: dict[tuple[object, ...], tuple[list[bytes], list[bytes]]] = {}
-        self._pieces: dict[str, bytes] = {}
+        self._said: dict[tuple[str, bool, Wrapped | None], bytes] = {}
+        self._scores: dict[tuple[int, bool], bytes] = {}
 
-    def parts(self, letter: Letter) -> tuple[dict[str, str], bytes, bytes]:
-        """The words of the letter's own, its HTML and its text, encoded."""
+    def parts(self, letter: Letter) -> tuple[dict[str, str], list[bytes], list[bytes]]:
+        """The words of the letter's own, its HTML and its text, encoded, in pieces."""
         done = self._set(letter)
         shown = len(done.ends)
         own, (html, text) = self._own(letter, shown)
-        page = self._page(html, own, done, shown, markup=True)
+        page = self._page(letter, html, own, done, shown)
         if letter.also and not _fits(page):
             letter, done.also, done.linked = replace(letter, also=()), (b"", b""), 0
             own, (html, text) = self._own(letter, shown)
-            page = self._page(html, own, done, shown, markup=True)
+            page = self._page(letter, html, own, done, shown)
         if not _fits(page):
             own, (html, text) = self._own(letter, 0)
             # Size only grows with the number of cards, so halving finds the most that fit.
             low = 0
             while shown - low > 1:
                 middle = (low + shown) // 2
-                page = self._page(html, own, done, middle, markup=True)
+                page = self._page(letter, html, own, done, middle)
                 low, shown = (middle, shown) if _fits(page) else (low, middle)
             shown = low
             own, (html, text) = self._own(letter, shown)
-            page = self._page(html, own, done, shown, markup=True)
-        return own, page, self._page(text, own, done, shown, markup=False)
+            page = self._page(letter, html, own, done, shown)
+        return own, page, self._page(letter, text, own, done, shown)
 
     def _set(self, letter: Letter) -> _Set:
-        slot = letter.slot
+        slot, picks = letter.slot, letter.picks
         say = qp.encode(f"{self._links.say(letter)}/") if self._links else b""
-        done = _Set([], [], [], [])
+        address = letter.subscriber.address
+        done = _Set([], [], [], (_Address.of(address), _Address.of(quoted(address))))
         linked = 0
-        for heading, places in wording.grouped(letter.subscriber, letter.picks, self._words):
-            if heading:
+        for heading, places in wording.grouped(letter.subscriber, picks, self._words):
+            grouped = heading != ""
+            if grouped:
                 done.html.append(self._group("html", heading))
                 done.text.append(self._group("txt", heading))
             for place in places:
-                pick, number = letter.picks[place], place + 1
-                card = self._card(pick, slot, pick.reasons != (), heading != "")
+                pick, number = picks[place], place + 1
+                card = self._card(pick, slot, pick.reasons != (), grouped)
                 html, text = self._whys(pick, card.age)
-                score = self._piece(cards.score_words(pick, self._words))
                 first, linked = linked + 1, linked + card.numbers
-                counted, said = NUMBERS[first : linked + 1], say + NUMBERS[number]
-                own = NUMBERS[number], MARKS[number], score, html, text, said, *counted
+                own = (
+                    *(NUMBERS[number], MARKS[number], self._score(pick), html, text, say + NUMBERS[number]),
+                    *NUMBERS[first : linked + 1],
+                )
                 done.html.append(card.html.fill(own))
                 done.text.append(card.text.fill(own))
                 done.ends.append((len(done.html), linked))
         if letter.also:
             html, text = b"", b""
             for pick in letter.also:
-                card = self._card(pick, slot, False, False, part="also")
+                card = self._card(pick, slot, False, False, "also")
                 first, linked = linked + 1, linked + card.numbers
-                own = (*[b""] * len(_CARD), *NUMBERS[first : linked + 1])
+                own = (*_NO_CARD, *NUMBERS[first : linked + 1])
                 html, text = html + card.html.fill(own), text + card.text.fill(own)
                 done.linked += card.numbers
             done.also = html, text
         return done
 
-    def _own(self, letter: Letter, shown: int) -> tuple[dict[str, str], tuple[Shell, Shell]]:
+    def _own(self, letter: Letter, shown: int) -> tuple[dict[str, str], tuple[list[_Frame], list[_Frame]]]:
         """The words of the letter's own by the names of slots, and the frames that they go into."""
-        own = wording.letter_words(letter, self._config, self._words, self._links, shown)
+        own = wording.unaddressed(letter, self._config, self._words, self._links, shown)
         there = *map(bool, own.values()), bool(letter.picks), bool(letter.also)
         key = letter.slot, letter.subscriber.cadence == "", there
         frame = self._frames.get(key)
@@ -194,35 +219,43 @@ class _Typesetter:
             _keep(self._frames, key, frame, share=100)
         return own, frame
 
-    def _page(self, frame: Shell, own: Mapping[str, str], done: _Set, shown: int, *, markup: bool) -> bytes:
+    def _page(
+        self, letter: Letter, frame: Sequence[_Frame], own: Mapping[str, str], done: _Set, shown: int
+    ) -> list[bytes]:
         """One part of the letter with so many cards."""
-        pieces = done.html if markup else done.text
+        markup, (address, in_urls) = frame[0].markup, done.addresses
         end, linked = done.ends[shown - 1] if shown else (0, 0)
-        key = (frame, _shared(own))
-        known = self._shared.get(key)
-        if known is None:
-            lines = [_lines(how, own, markup) if how.slot in wording.SHARED else b"" for how in frame.wrapped]
-            known = _keep(self._shared, key, (_plain(frame, wording.SHARED, own, markup), lines))
-        shared, lines = known
-        done.urls = done.urls or [qp.encode(own[name]) for name in wording.URLS]  # they hold nothing to escape
-        personal = _plain(frame, wording.PERSONAL, own, markup)
         linked += done.linked
-        values = [
-            b"".join(pieces[:end]),
-            done.also[not markup],
-            *NUMBERS[linked + 1 : linked + 1 + ACTS],
-            *shared,
-            *done.urls,
-            *personal,
-        ]
-        values += [line or _lines(how, own, markup) for line, how in zip(lines, frame.wrapped, strict=True)]
-        return qp.ended(frame.fill(values))
+        always = [done.also[not markup], *NUMBERS[linked + 1 : linked + 1 + ACTS]]
+        pieces: list[bytes] = []
+        for part in frame:
+            if part is not frame[0]:  # between two stand the cards
+                pieces += (done.html if markup else done.text)[:end]
+            values = always + [self._common(own[name], markup) for name in part.shared]
+            values += [_personal(own[name], in_urls, None, False) for name in part.urls]  # nothing to escape
+            values += [_personal(own[name], address, None, markup) for name in part.personal]
+            for how in part.shell.wrapped:
+                if how.slot in wording.SHARED:
+                    values.append(self._common(own[how.slot], markup, how))
+                else:
+                    there = in_urls if how.slot in wording.URLS else address
+                    values.append(_personal(own[how.slot], there, how, markup))
+            pieces.append(part.shell.fill(values))
+        while len(pieces) > 1 and not pieces[-1]:
+            del pieces[-1]
+        pieces[-1] = qp.ended(pieces[-1])
+        return pieces
+
+    def _common(self, said: str, markup: bool, how: Wrapped | None = None) -> bytes:
+        """What many letters say."""
+        key = said, markup, how
+        return self._said.get(key) or _keep(self._said, key, _encoded(said, how, markup))
 
     # ---- what readers share
 
     def _card(self, pick: Pick, slot: date, told: bool, grouped: bool, part: str = "card") -> _Card:
         paper = pick.paper
-        key = (paper.id, slot, pick.listed, pick.votes, cards.is_trending(pick), told, grouped, part)
+        key = paper.id, pick.listed, pick.votes, cards.is_trending(pick), told, grouped, part, slot
         known = self._cards.get(key)
         if known is not None and (known.paper is paper or known.paper == paper):
             return known
@@ -284,21 +317,30 @@ class _Typesetter:
             self._shells[key] = Shell(rendered, marks, view.OWN)
         return self._shells[key]
 
-    def _render_frame(self, letter: Letter, own: Mapping[str, str], kind: str) -> Shell:
+    def _render_frame(self, letter: Letter, own: Mapping[str, str], kind: str) -> list[_Frame]:
         marks: dict[str, Wrapped] = {}
-        slots: dict[str, Any] = {"cards": Slot("cards", marks, there=bool(letter.picks), whole=True)}
-        slots["also"] = Slot("also", marks, there=bool(letter.also), whole=True)
+        slots: dict[str, Any] = {"also": Slot("also", marks, there=bool(letter.also), whole=True)}
         slots |= {name: Slot(name, marks, whole=True) for name in (f"acts.{place}.number" for place in range(ACTS))}
+        always = len(slots)
         for name in (*wording.SHARED, *wording.URLS, *wording.PERSONAL):
             slots[name] = Slot(name, marks, there=bool(own[name]))
-        view = wording.letter_view(letter, self._config, self._words, slots)
-        return Shell(self._render(f"letter/letter.{kind}", letter=view), marks, list(slots))
+        cards = Slot("cards", marks, there=bool(letter.picks), whole=True)
+        view = wording.letter_view(letter, self._config, self._words, slots | {"cards": cards})
+        found = []
+        for part in self._render(f"letter/letter.{kind}", letter=view).split(mark_of("cards")):
+            shell = Shell(part, marks, list(slots), always)
+            used = [
+                [n for n in shell.given if n in some] for some in (wording.SHARED, wording.URLS, wording.PERSONAL)
+            ]
+            found.append(_Frame(shell, kind == "html", *used))
+        return found
 
     def _render(self, name: str, **views: object) -> str:
         return self._templates.get_template(name).render(**views)
 
-    def _piece(self, text: str) -> bytes:
-        return self._pieces.get(text) or _keep(self._pieces, text, qp.encode(text))
+    def _score(self, pick: Pick) -> bytes:
+        key = round(pick.score), cards.is_popular(pick)
+        return self._scores.get(key) or _keep(self._scores, key, qp.encode(cards.score_words(pick, self._words)))
 
 
 def _keep(kept: dict[Any, Any], key: object, piece: Any, share: int = 1) -> Any:
@@ -308,31 +350,43 @@ def _keep(kept: dict[Any, Any], key: object, piece: Any, share: int = 1) -> Any:
     return piece
 
 
-def _plain(shell: Shell, names: Sequence[str], said: Mapping[str, str], markup: bool) -> list[bytes]:
-    """The values of the slots `names`, as they are; empty where the shell has no such slot."""
-    used = shell.names
-    if markup:
-        return [_escaped(said[name]) if name in used else b"" for name in names]
-    return [qp.encode(said[name]) if name in used else b"" for name in names]
+def _encoded(said: str, how: Wrapped | None, markup: bool) -> bytes:
+    if how:
+        said = wrap(said, how.width, how.first, how.rest)
+    return qp.encode(str(escape(said)) if markup else said)
 
 
-@lru_cache(maxsize=4096)  # much of what only some letters say is said by many
-def _escaped(text: str) -> bytes:
-    return qp.encode(str(escape(text)))
+def _personal(said: str, address: _Address, how: Wrapped | None, markup: bool) -> bytes:
+    """What only one reader's letter says, with the address for each NUL. Nothing of it is kept."""
+    if "\0" not in said:
+        return _encoded(said, how, markup) if said else b""
+    if address.plain and (form := _around(said, len(address.plain), how, markup)):
+        return form.replace(b"\0", address.plain)
+    return _encoded(said.replace("\0", address.words), how, markup)
 
 
-def _lines(how: Wrapped, said: Mapping[str, str], markup: bool) -> bytes:
-    lines = wrap(said[how.slot], how.width, how.first, how.rest)
-    return qp.encode(str(escape(lines)) if markup else lines)
+@lru_cache(maxsize=4096)
+def _around(said: str, length: int, how: Wrapped | None, markup: bool) -> bytes:
+    """What stands around any plain address of this length, with a NUL for it; nothing where it is cut in two."""
+    there = f"{said}{how}"
+    letter = next((one for one in "xzjkwvyXZJKWVY" if one not in there), "")  # no entity has these
+    encoded = _encoded(said.replace("\0", letter * length), how, markup).split(letter.encode("ascii") * length)
+    return b"\0".join(encoded) if letter and len(encoded) == said.count("\0") + 1 else b""
+
+
+@lru_cache(maxsize=4096)
+def _recurring(said: str, markup: bool) -> bytes:
+    return _encoded(said, None, markup)
 
 
 def _filled(shell: Shell, names: Sequence[str], said: Mapping[str, str], markup: bool) -> bytes:
-    return shell.fill([*_plain(shell, names, said, markup), *(_lines(how, said, markup) for how in shell.wrapped)])
+    plain = [_recurring(said[name], markup) if name in shell.names else b"" for name in names]
+    return shell.fill([*plain, *(_encoded(said[how.slot], how, markup) for how in shell.wrapped)])
 
 
-def _fits(part: bytes) -> bool:
-    return len(part) <= HTML_BUDGET or len(_read(part).encode()) <= HTML_BUDGET
+def _fits(page: Sequence[bytes]) -> bool:
+    return sum(map(len, page)) <= HTML_BUDGET or len(_read(page).encode()) <= HTML_BUDGET
 
 
-def _read(part: bytes) -> str:
-    return a2b_qp(part.replace(b"\r\n", b"\n")).decode("utf-8")
+def _read(page: Sequence[bytes]) -> str:
+    return a2b_qp(b"".join(page).replace(b"\r\n", b"\n")).decode("utf-8")

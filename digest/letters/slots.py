@@ -121,8 +121,11 @@ def wrap_filter(text: Any, width: int = WIDTH, first: Any = "", rest: str = "") 
 class Shell:
     """A rendered template with its constant parts encoded."""
 
-    def __init__(self, rendered: str, marks: Mapping[str, Wrapped], known: Sequence[str]) -> None:
-        """`known` are the slots' names. Raises `Misused` where a template has changed a mark."""
+    def __init__(
+        self, rendered: str, marks: Mapping[str, Wrapped], known: Sequence[str], always: int | None = None
+    ) -> None:
+        """`known` are the slots' names. All are given when it is filled, or the first `always` and then those that
+        are printed as they are: `given`. Raises `Misused` where a template has changed a mark."""
         parts = _MARK.split(rendered)
         names, constant = parts[1::2], parts[::2]
         strange = [name for name in names if name.partition("|")[0] not in known]
@@ -131,9 +134,11 @@ class Shell:
         self._form = b"%b".join(qp.encode(part).replace(b"%", b"%%") for part in constant)
         used = list(dict.fromkeys(name for name in names if "|" in name))
         self.wrapped = [marks[name] for name in used]
-        every = [*known, *used]
-        self._pick = _getter([every.index(name) for name in names])
         self.names = frozenset(name for name in names if "|" not in name)
+        always = len(known) if always is None else always
+        self.given = [*known[:always], *(name for name in known[always:] if name in self.names)]
+        every = [*self.given, *used]
+        self._pick = _getter([every.index(name) for name in names])
 
     def fill(self, values: Sequence[bytes]) -> bytes:
         """`values` are encoded pieces in the order of the known slots, and then those of `wrapped`."""

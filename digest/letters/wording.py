@@ -21,7 +21,8 @@ UNSUBSCRIBE = f"acts.{ACTS.index('unsubscribe')}.url"  # the slot of its address
 # The slots of a letter: what many say in the same words, and what only one does.
 SHARED = ("subject", "preheader", "count", "lede", "how", "more")
 URLS = ("how_url", *(f"acts.{place}.url" for place in range(len(ACTS) + 1)))
-PERSONAL = ("greeting", "footer.why", *(f"acts.{place}.line" for place in range(len(ACTS) + 1)))
+ADDRESSED = ("footer.why", *(f"acts.{place}.line" for place in range(len(ACTS) + 1)))
+PERSONAL = ("greeting", *ADDRESSED)
 
 
 # ---- the letter
@@ -52,6 +53,16 @@ def letter_words(
     letter: Letter, config: LetterConfig, words: Language, links: Links | None, shown: int
 ) -> dict[str, str]:
     """What only this letter says: `SHARED`, `URLS` and `PERSONAL`. `shown` of its picks have room in it."""
+    own, address = unaddressed(letter, config, words, links, shown), letter.subscriber.address
+    own |= {name: own[name].replace("\0", quoted(address)) for name in URLS}
+    return own | {name: own[name].replace("\0", address) for name in ADDRESSED}
+
+
+def unaddressed(
+    letter: Letter, config: LetterConfig, words: Language, links: Links | None, shown: int
+) -> dict[str, str]:
+    """The same, with a NUL for the reader's address in `ADDRESSED`, and for what `links.quoted` makes of it in
+    `URLS`."""
     reader, number = letter.subscriber, len(letter.picks)
     name = clean_words(reader.name)
     acts = _acts(letter, config, words, links)
@@ -59,23 +70,31 @@ def letter_words(
         "subject": letter.subject or subject(letter.picks, letter.slot, reader.profile, words),
         "preheader": preheader(letter.picks, words),
         "count": _papers(number, words),
-        "greeting": words.say("Hello %(name)s,", name=shorten(name, 80)) if name else "",
+        "greeting": _greeting(words).replace("\0", shorten(name, 80)) if name else "",
         "lede": _lede(letter, words),
         "how": "",
         "how_url": "",
         "more": _more(number - shown, words) if number > shown else "",
-        "footer.why": _why_sent(reader, config, words),
+        "footer.why": _schedule(config.name, reader.cadence, reader.hour, reader.time_zone, words),
     }
     if not_by_interests(letter):
         own["how"] = words.say(
             "Your profile names no interests yet. Say in your own words what you like to read about, and the "
             "letters after that will follow it."
         )
-        own["how_url"] = acts[0][0] if acts else mailto(config.reply_to, f"preferences {reader.address}")
-    for place in range(len(ACTS) + 1):
-        url, line = acts[place] if place < len(acts) else ("", "")
-        own[f"acts.{place}.url"], own[f"acts.{place}.line"] = url, line
+        own["how_url"] = acts[0][0] if acts else mailto(config.reply_to, "preferences ") + "\0"
+    for (url, line), (said, done) in zip(_ACTS, acts or _NO_ACTS, strict=True):
+        own[url], own[line] = said, done
     return own
+
+
+_ACTS = [(f"acts.{place}.url", f"acts.{place}.line") for place in range(len(ACTS) + 1)]
+_NO_ACTS = [("", "")] * len(_ACTS)
+
+
+@lru_cache(maxsize=1000)
+def _greeting(words: Language) -> str:
+    return words.say("Hello %(name)s,", name="\0")
 
 
 @lru_cache(maxsize=1000)
@@ -91,27 +110,27 @@ def not_by_interests(letter: Letter) -> bool:
 
 
 def _acts(letter: Letter, config: LetterConfig, words: Language, links: Links | None) -> list[tuple[str, str]]:
-    """(URL, how it is done by mail) of what the reader may do about the letters, in the order of their labels."""
+    """(URL, how it is done by mail) of what the reader may do about the letters, in the order of their labels, with
+    a NUL for the address; nothing for a single letter."""
     reader = letter.subscriber
     if not reader.cadence:
         return []
     if links:
         return [*((links.of_reader(act, reader), "") for act in ACTS), (links.letter(letter), "")]
-    address, inside = reader.address, quoted(reader.address)
-    return [(url + inside, told.replace("\0", address)) for url, told in _acts_by_mail(config.reply_to, words)]
+    return _acts_by_mail(config.reply_to, words)
 
 
 @lru_cache(maxsize=1000)
 def _acts_by_mail(address: str, words: Language) -> list[tuple[str, str]]:
-    """The same for everybody: the start of each URL, and the words with a NUL for the reader's address."""
+    """The same for everybody, with a NUL for the reader's address."""
     found = []
     for act in ACTS:
         # The reader's address stands in the subject because people write from another one than they read at.
         told = words.say(
             "write to %(address)s with the subject “%(subject)s”", address=address, subject=f"{act} \0"
         )
-        found.append((mailto(address, f"{act} "), told))
-    return found
+        found.append((mailto(address, f"{act} ") + "\0", told))
+    return [*found, ("", "")]
 
 
 def _lede(letter: Letter, words: Language) -> str:
@@ -169,11 +188,6 @@ def _more(number: int, words: Language) -> str:
         "and %(number)s more, for which there was no room in this letter",
         number,
     )
-
-
-def _why_sent(reader: Subscriber, config: LetterConfig, words: Language) -> str:
-    said = _schedule(config.name, reader.cadence, reader.hour, reader.time_zone, words)
-    return said.replace("\0", reader.address)
 
 
 @lru_cache(maxsize=10_000)

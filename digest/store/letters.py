@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import date, datetime
-from functools import lru_cache
+from operator import attrgetter
 
 import sqlalchemy as sa
 from pydantic_core import from_json
 
 from digest.model import UNDELIVERED, Letter, LetterState, Paper, Pick, Reason, Subscriber
 from digest.store import papers, subscribers
-from digest.store.sql import batched, insert_new
+from digest.store.sql import batched, insert_new, maker
 from digest.store.tables import letter, pick
 
 # To the letter what the partial indexes say (`tables.REMEMBERED`, `tables.SETTLED`), or these stay unused.
@@ -64,7 +64,7 @@ def write(connection: sa.Connection, edition_id: int, letters: Sequence[Letter])
             "trending": p.trending,
             "listed": p.listed,
             "votes": p.votes,
-            "reasons": [asdict(reason) for reason in p.reasons],
+            "reasons": [_fields(reason) for reason in p.reasons],
             "void": False,
             "also": place > len(one.picks),
         }
@@ -207,10 +207,10 @@ def _load(
     readers: Mapping[int, Subscriber] = subscribers.by_ids(connection, list({r[1] for r in rows}))
     picks: dict[tuple[int, bool], list[Pick]] = {}
     for letter_id, also, paper_id, score, relevance, trending, reasons, listed, votes in chosen:
-        one = Pick(known[paper_id], score, relevance, trending, _reasons(reasons), listed, votes)
+        one = _pick(known[paper_id], score, relevance, trending, _reasons(reasons), listed, votes)
         picks.setdefault((letter_id, also), []).append(one)
     return [
-        Letter(
+        _letter(
             *(readers[subscriber_id], slot, tuple(picks.get((i, False), ())), tuple(picks.get((i, True), ()))),
             *(LetterState(state), *rest, i),
         )
@@ -218,6 +218,8 @@ def _load(
     ]
 
 
+_fields = attrgetter(*(one.name for one in fields(Reason)))
+_letter, _pick, _reason = maker(Letter), maker(Pick), maker(Reason)
 # As they are read: the order is that of the arguments of `Letter` and `Pick`.
 _LETTER = tuple(
     letter.c[name]
@@ -233,11 +235,13 @@ _PICK = (
 )
 
 
-@lru_cache(maxsize=10_000)  # of a shared interest they are the same for many
 def _reasons(text: str) -> tuple[Reason, ...]:
-    return tuple(
-        [
-            Reason(one["kind"], one["text"], tuple(one["terms"]), one["share"], one.get("beside", 0))
-            for one in from_json(text)
-        ]
-    )
+    found = []
+    for one in from_json(text):
+        if type(one) is list:
+            kind, words, terms, share, beside = one
+        else:  # as earlier versions wrote it
+            kind, words, terms, share = one["kind"], one["text"], one["terms"], one["share"]
+            beside = one.get("beside", 0)
+        found.append(_reason(kind, words, tuple(terms), share, beside))
+    return tuple(found)

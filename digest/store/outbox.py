@@ -194,12 +194,12 @@ def record(
             sa.update(letter)
             .where(letter.c.id == sa.bindparam("of"), letter.c.lease == lease, _SENDING)
             .values(
-                state=S.SENT.value,
+                state=sa.literal_column(f"'{S.SENT.value}'"),  # what is no parameter need not be bound for each
                 note=sa.bindparam("new_note"),
                 file=sa.bindparam("new_file"),
                 sent_at=now,
-                next_try_at=None,
-                lease=None,
+                next_try_at=sa.null(),
+                lease=sa.null(),
             )
         )
         recorded += connection.execute(statement, sent).rowcount

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from pydantic_core import from_json
 
 from digest.model import Interest, Profile, Subscriber, SubscriberState
-from digest.store.sql import batched, keep_others_out
+from digest.store.sql import batched, keep_others_out, maker
 from digest.store.tables import subscriber
 
 
@@ -85,17 +85,15 @@ def profile_to_json(profile: Profile) -> dict[str, Any]:
     return asdict(profile)
 
 
-_KEYS = frozenset(field.name for field in fields(Profile))
+_KEYS = [(one.name, one.default) for one in fields(Profile) if one.name != "interests"]
+_subscriber, _profile, _interest = maker(Subscriber), maker(Profile), maker(Interest)
 
 
 def profile_from_json(value: dict[str, Any]) -> Profile:
-    plain: dict[str, Any] = {
-        key: tuple(one) if isinstance(one, list) else one for key, one in value.items() if key in _KEYS
-    }
-    plain["interests"] = tuple(
-        [Interest(one["text"], one["weight"], one["kind"]) for one in value.get("interests", ())]
-    )
-    return Profile(**plain)
+    """What it does not name is as usual, and what is unknown is left out."""
+    interests = tuple([_interest(one["text"], one["weight"], one["kind"]) for one in value.get("interests", ())])
+    plain = [value.get(key, usual) for key, usual in _KEYS]
+    return _profile(interests, *[tuple(one) if type(one) is list else one for one in plain])
 
 
 def _values(one: Subscriber) -> dict[str, Any]:
@@ -119,7 +117,7 @@ def _values(one: Subscriber) -> dict[str, Any]:
 def _load(connection: sa.Connection, where: sa.ColumnElement[bool]) -> list[Subscriber]:
     rows = connection.execute(sa.select(*_COLUMNS).where(where).order_by(subscriber.c.handle))
     return [
-        Subscriber(
+        _subscriber(
             *(handle, address, name, time_zone, cadence, hour, profile_from_json(from_json(profile))),
             *(SubscriberState(state), *rest),
         )

@@ -41,7 +41,9 @@ class Words(sa.types.TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
-        return None if value is None else _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", value)
+        if value is None or (value.isascii() and "\0" not in value):  # which most of it is
+            return value
+        return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", value)
 
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")

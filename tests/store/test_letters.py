@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -30,9 +30,10 @@ from given import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from digest.model import LetterState, Outcome, Pick, Subscriber, SubscriberState
+from digest.model import LetterState, Outcome, Pick, Reason, Subscriber, SubscriberState
 from digest.store import couriers, editions, letters, outbox, subscribers
 from digest.store.opening import Store, open_store
+from digest.store.tables import pick
 
 HOUR = timedelta(hours=1)
 
@@ -43,6 +44,28 @@ def test_a_letter_comes_back_as_it_was_written(store: Store, ready: list[Subscri
     found = of(store, ready[0])
     assert found == replace(wrote, id=found.id, next_try_at=NOW, subscriber=found.subscriber)
     assert found.subscriber.address == "alice@example.org"
+
+
+def test_reasons_come_back_whichever_version_wrote_them(store: Store, ready: list[Subscriber]) -> None:
+    told = (Reason("liked", "Bees", ("hive", "dance"), 41.25, 3), Reason("trending", "", (), 2.5))
+    before = [asdict(told[0]), {key: value for key, value in asdict(told[1]).items() if key != "beside"}]
+    for written in (before, [list(asdict(one).values()) for one in told]):
+        with store.write() as connection:
+            connection.execute(sa.update(pick).values(reasons=written))
+        assert [one.reasons for one in of(store, ready[0]).picks] == [told, told]
+        assert all(isinstance(one, Reason) for one in of(store, ready[0]).picks[0].reasons)
+
+
+@pytest.mark.parametrize("broken", [[["phrase", "bees"]], [{"kind": "phrase"}], [["phrase", "bees", 1, 2.0, 0]]])
+def test_reasons_that_make_no_sense_stop_no_other_letter(
+    store: Store, ready: list[Subscriber], broken: list[object]
+) -> None:
+    wrong, right = of(store, ready[0]).id, of(store, ready[1]).id
+    with store.write() as connection:
+        connection.execute(sa.update(pick).where(pick.c.letter_id == wrong).values(reasons=broken))
+    with store.read() as connection:
+        found, faults = letters.readable(connection, [wrong, right])
+    assert ([one.id for one in found], list(faults)) == ([right], [wrong])
 
 
 def test_a_slot_has_one_letter(store: Store, ready: list[Subscriber]) -> None:

@@ -58,6 +58,10 @@ bench-ranking: venv ## what a reader costs, beside a classifier for each
 chaos: venv ## kill couriers at every point and count what is lost or doubled: SEEDS=200 RECIPIENTS=500
 	$(BIN)/python -m tests.chaos --seeds $(or $(SEEDS),200) --recipients $(or $(RECIPIENTS),500)
 
+.PHONY: fuzz
+fuzz: venv ## every parser against spoiled documents, for so long each: SECONDS=60 ONLY=feed
+	$(BIN)/python -m tests.parser_fuzz --seconds $(or $(SECONDS),60) $(if $(ONLY),--only $(ONLY))
+
 ablation: venv ## what each part of the ranking is worth
 	$(BIN)/python -m benchmarks.ablation --readers $(or $(READERS),$(error name the readers' folder: READERS=…))
 

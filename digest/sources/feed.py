@@ -12,8 +12,8 @@ from lxml import etree
 from digest.errors import SourceUnreadable
 from digest.model import Batch, Link, Record
 from digest.sources.dates import day_in
-from digest.sources.huggingface import document
 from digest.sources.identity import paper_key
+from digest.sources.jsontext import document
 from digest.sources.markup import plain
 from digest.sources.names import split_names, tidy
 from digest.sources.taking import Taking, categories_of, links_of, sound, text_of, web_link
@@ -133,7 +133,7 @@ def _take(entry: _Entry, taking: Taking) -> None:
                 entry.html("dc:description", "dc:abstract", "summary", "description"),
                 entry.html("content", "content:encoded"),
             ),
-            authors=tidy(_authors(entry)),
+            authors=_authors(entry),
             keys=_keys(
                 [*map(_words, entry.all("dc:identifier", "prism:doi", "arxiv:doi", "arxiv:DOI", "prism:url"))],
                 [guid, page, entry.words("feedburner:origLink")],
@@ -169,15 +169,13 @@ def _file(entry: _Entry) -> str:
     return ""
 
 
-def _authors(entry: _Entry) -> Iterator[str]:
+def _authors(entry: _Entry) -> tuple[str, ...]:
     creators = [text for one in entry.all("dc:creator") if (text := _words(one))]
     if not creators:
         for one in entry.all("author"):
             names = [_words(child) for child in one if local(child) == "name"]
             creators += names or [_named_in(_words(one))]
-    turned = len(creators) > 1  # where each has an element of its own, a comma stands within a name
-    for creator in creators[:_MOST_AUTHORS]:
-        yield from split_names(creator.replace(",", ", ") if turned else creator, surname_first=True)
+    return split_names("\n".join(" ".join(one.split()) for one in creators), surname_first=True)
 
 
 def _named_in(author: str) -> str:
@@ -242,7 +240,7 @@ def _escaped(text: str) -> str:
 
 
 def _title(html: str) -> str:
-    return " ".join(html.split()) if plain(html).strip() else ""
+    return " ".join(html.split())
 
 
 def _abstract(summary: str, content: str) -> str:

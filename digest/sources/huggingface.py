@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import date
 from typing import Any
 from urllib.parse import urlencode
@@ -10,6 +9,7 @@ from urllib.parse import urlencode
 from digest.errors import SourceUnreadable
 from digest.model import Batch, Record
 from digest.sources.identity import paper_key
+from digest.sources.jsontext import document
 from digest.sources.names import tidy
 from digest.sources.taking import Taking, links_of, sound, text_of, votes_of, web_link
 from digest.text import clean
@@ -41,29 +41,6 @@ def parse(data: bytes, name: str, day: date) -> Batch:
     for position, item in enumerate(items, 1):
         _take(item, position, day, taking)
     return taking.batch()
-
-
-def document(data: bytes, name: str) -> Any:
-    """The JSON of an answer. What JSON does not know (NaN, a number of a thousand digits) is null in it."""
-    text = data.decode("utf-8-sig", "replace").strip()
-    if not text:
-        raise SourceUnreadable(source=name, detail="the answer is empty")
-    if text[0] == "<":
-        raise SourceUnreadable(source=name, detail="the answer is a web page, not JSON")
-    try:
-        return DECODER.decode(text)
-    except json.JSONDecodeError as error:
-        detail = f"the answer is not JSON, or breaks off: {error.msg}, line {error.lineno}, column {error.colno}"
-        raise SourceUnreadable(source=name, detail=detail) from None
-    except RecursionError:
-        raise SourceUnreadable(source=name, detail="the answer is nested too deeply") from None
-
-
-def _whole(digits: str) -> int | None:
-    return int(digits) if len(digits) <= 20 else None
-
-
-DECODER = json.JSONDecoder(parse_constant=lambda _: None, parse_int=_whole)
 
 
 def _take(item: Any, position: int, day: date, taking: Taking) -> None:

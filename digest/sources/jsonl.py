@@ -10,8 +10,8 @@ from typing import Any
 from digest.errors import SourceUnreadable
 from digest.model import Link, Record, Rejected
 from digest.sources.dates import day_in
-from digest.sources.huggingface import DECODER
 from digest.sources.identity import paper_key
+from digest.sources.jsontext import DECODER
 from digest.sources.names import split_names, tidy
 from digest.sources.taking import categories_of, links_of, sound, title_fault, votes_of, web_link
 

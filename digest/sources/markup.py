@@ -33,6 +33,8 @@ _INLINE = _set_of(
     " input ins italic kbd link map mark meta meter output picture progress q s samp sc small source span"
     " strike strong time track tt u var video wbr alternatives inline-formula inline-graphic named-content"
     " styled-content tex-math xref ext-link monospace underline overline roman sans-serif"
+    " annotation semantics mfenced mfrac mi mn mo mover mrow mspace msqrt mstyle msub msubsup msup mtable mtd mtext"
+    " mtr munder"
 )
 _SCRIPTS = {"sub": "_", "inf": "_", "sup": "^"}
 _SILENT = _set_of("script style template svg iframe object noscript textarea")

@@ -26,7 +26,7 @@ def tidy(names: Iterable[str]) -> tuple[str, ...]:
     for one in names:
         name = one.strip()
         if name and (name[0].isalpha() or any(map(str.isalpha, name))):
-            tidied[name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME]] = None
+            tidied[name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME].rstrip()] = None
     return tuple(tidied)
 
 
@@ -34,9 +34,9 @@ def split_names(text: str, *, surname_first: bool = False) -> tuple[str, ...]:
     """One text with several names → the names.
 
     Commas, semicolons, line breaks and "and" divide; what stands in brackets (affiliations, collaborations), mail
-    addresses and "et al." are left out; "Jr." stays with its name. Where semicolons divide, and in BibTeX's
-    `Li, Ann and Day, Bo`, a comma stands within a name: `Li, Ann` is Ann Li. With `surname_first` so is a lone
-    `Li, Ann`, that is two parts of which one is a single word.
+    addresses and "et al." are left out; "Jr." stays with its name. Where semicolons or lines divide, and in
+    BibTeX's `Li, Ann and Day, Bo`, a lone comma stands within a name: `Li, Ann` is Ann Li. With `surname_first` it
+    does so in a text of two parts of which one is a single word.
     """
     text = text[:_LONGEST_LIST]
     text = plain(text) if "<" in text and not _MAIL.search(text) else entities_decoded(text)
@@ -45,8 +45,11 @@ def split_names(text: str, *, surname_first: bool = False) -> tuple[str, ...]:
         text, found = _ASIDE.subn(" ", text)
         if not found:
             break
-    clauses = _BETWEEN.split(text) if _BETWEEN.search(text) else _AND.split(text)
-    if len(clauses) > 1 and all(_is_turned(one) for one in clauses if one.strip()):
+    divided = _BETWEEN.search(text) is not None
+    clauses = _BETWEEN.split(text) if divided else _AND.split(text)
+    turned = [_is_turned(one) for one in clauses]
+    listed = divided and all(turn or "," not in one for turn, one in zip(turned, clauses, strict=True))
+    if len(clauses) > 1 and any(turned) and (listed or all(turned)):
         return tidy(_turned(one) for one in clauses)
     if surname_first and len(clauses) == 1 and _is_turned(text):
         before, _, after = text.partition(",")

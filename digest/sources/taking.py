@@ -8,6 +8,7 @@ from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
 from digest.model import Batch, Link, Record, Rejected
+from digest.sources.markup import plain
 from digest.sources.record import fold
 
 LONGEST_TITLE = 2_000  # characters
@@ -32,12 +33,11 @@ class Taking:
         self._repeated = 0
 
     def add(self, record: Record, own_id: str = "") -> None:
-        """Take a record, unless it has no title or was there before, by a key, the source's own id or its words."""
-        if fault := title_fault(record.title):
+        """Take a record, unless it has no title or was there before, by a key or by the own id and title."""
+        if fault := title_fault(plain(record.title) if record.html else record.title):
             self.reject(record.line, fault)
             return
-        marks: set[object] = {*record.keys, f"id {own_id}"} if own_id else set(record.keys)
-        marks = marks or {fold(record)}
+        marks: set[object] = set(record.keys) or {(own_id, record.title) if own_id else fold(record)}
         if self._seen.isdisjoint(marks):
             self._records.append(record)
         else:

@@ -119,7 +119,8 @@ class Client:
     def get(self, url: str, *, validators: Validators = Validators(), accept: str = "*/*") -> Fetched:
         """What `url` gives, or that it is what it was when it gave `validators`.
 
-        Raises `FetchFailed`; and `FetchStopped`, which is one, when we are to end.
+        It blocks, so not in the thread of an event loop. Raises `FetchFailed`; and `FetchStopped`, which is one,
+        when we are to end.
         """
         tried = 1
         try:

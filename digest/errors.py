@@ -97,7 +97,11 @@ class PageUnreadable(PageError):
     """{path}: {detail}. {remedy}."""
 
     def __init__(
-        self, *, path: object, detail: str, remedy: str = "Save the page as plain text in UTF-8 and ingest it again"
+        self,
+        *,
+        path: object,
+        detail: str,
+        remedy: str = "Save the page as HTML or plain text in UTF-8, and ingest it again",
     ) -> None:
         super().__init__(path=path, detail=detail, remedy=remedy)
 

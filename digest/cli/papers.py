@@ -36,7 +36,7 @@ def papers_list(
     limit: Annotated[int, typer.Option(help="At most so many.", min=1, max=10_000, metavar="N")] = 30,
     json: Json = False,
 ) -> None:
-    """Papers that sources listed, those first that were listed last.
+    """Papers that sources listed, the newest first.
 
     With QUERY only those that have each of its words, as a whole or within others, in title, abstract or authors.
     """

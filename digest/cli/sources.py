@@ -38,7 +38,8 @@ SHOWN = 5  # rejected feeds told; --json has all
 DAYS = 14  # shown of each source
 
 sources_app = typer.Typer(
-    help="How it goes with each source.",
+    help="How it goes with each source.\n\nWhen it answered last, what it had, what fails and why, when it is "
+    "tried again. A bar for each of the last 14 days: 0 the source had nothing, × it could not be read, · not known.",
     rich_markup_mode=None,
     invoke_without_command=True,
     epilog="Example: digest sources --json",
@@ -48,10 +49,7 @@ app.add_typer(sources_app, name="sources")
 
 @sources_app.callback()
 def sources_list(context: typer.Context, json: Json = False) -> None:
-    """How it goes with each source: when it answered last, and with what; what fails, and when it is tried again.
-
-    A bar for each of the last 14 days: 0 the source had nothing, × it could not be read, · not known.
-    """
+    """The table, and a line for each source that fails."""
     if context.invoked_subcommand:
         return
     config = load_config()

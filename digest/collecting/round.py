@@ -92,8 +92,8 @@ class Round:
         self.today = now().date()  # in UTC, as sources count their days
         self.done = Collected(source.name, source.kind)
         with store.read() as connection:
-            since = self.today - max(REMEMBERED, timedelta(days=source.look_back_days))
-            found = sources.days(connection, [self.name], since, self.today + timedelta(days=1))
+            oldest = self.today - max(REMEMBERED, timedelta(days=source.look_back_days))
+            found = sources.days(connection, [self.name], oldest, self.today + timedelta(days=1))
         self.known: dict[date, Day] = {one.day: one for one in found}
 
     @property

@@ -3,11 +3,11 @@
     make bench-ingest                       (100,000 invented papers; NUMBER=… for more or fewer)
     make bench-ingest CURVE=1000000         (what a paper costs as the store grows to so many)
 
-Every paper is invented: title, five authors, an abstract of 160 words with the frequencies of a language, votes, a day.
-One in fifty is a second telling of an earlier one, without its id, under a changed title and with a polished abstract,
-so that the near-duplicate check has something to find. Each measurement is a process of its own, on SQLite, with its
-peak of memory. Beside it stands what a script would do: `json.loads`, a look for the arXiv id, an INSERT a row by the
-same library in transactions of the same size, without titles, abstracts or near-duplicates being looked at.
+Every paper is invented: title, five authors, an abstract of 160 words with the frequencies of a language, votes, a
+day. One in fifty is a second telling of an earlier one, without its id, under a changed title and with a polished
+abstract, so that the near-duplicate check has something to find. Each measurement is a process of its own on SQLite,
+with its peak of memory. Beside it stands what a script would do: `json.loads`, a look for the arXiv id, an INSERT a
+row by the same library in transactions of the same size, without titles, abstracts or near-duplicates.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def main() -> None:
         home = Path(folder)
         number = wanted.curve or wanted.number
         twice = write(home / "papers.jsonl", number)
-        print(f"{number:,} papers, {(home / 'papers.jsonl').stat().st_size / 1e6:.0f} MB; {twice:,} are told twice\n")
+        size = (home / "papers.jsonl").stat().st_size / 1e6
+        print(f"{number:,} papers, {size:.0f} MB; {twice:,} are told twice\n")
         if wanted.curve:
             _part("curve", home)
             return
@@ -78,8 +79,7 @@ def _part(name: str, home: Path) -> float:
 
 
 def _ours(home: Path) -> None:
-    (home / config.FILE_NAME).write_text('[[sources]]\nname = "lines"\nkind = "jsonl"\npath = "papers.jsonl"\n')
-    settings = config.load(home)
+    settings = _settings(home, "papers.jsonl")
     store = open_store(settings.store_url)
     number = sum(1 for _ in (home / "papers.jsonl").open("rb"))
     with store.read() as connection:
@@ -89,16 +89,23 @@ def _ours(home: Path) -> None:
     took, used = time.perf_counter() - began, time.process_time() - cpu
     what = "again" if before else "first time"
     added = done.added
-    print(f"{what}: {added.new:,} new, {added.known:,} known, {added.merged:,} merged; {number / took:,.0f}/s,", end=" ")
+    print(
+        f"{what}: {added.new:,} new, {added.known:,} known, {added.merged:,} merged; {number / took:,.0f}/s,",
+        end=" ",
+    )
     print(f"{used / number * 1e6:.0f} µs of CPU each, at most {_memory():.0f} MB")
     store.close()
     print(f"rate {number / took}")
 
 
+def _settings(home: Path, lines: str) -> config.Config:
+    (home / config.FILE_NAME).write_text(f'[[sources]]\nname = "lines"\nkind = "jsonl"\npath = "{lines}"\n')
+    return config.load(home)
+
+
 def _curve(home: Path) -> None:
     """The same in files of 10,000, and what the one costs with which the store reaches a size."""
-    (home / config.FILE_NAME).write_text('[[sources]]\nname = "lines"\nkind = "jsonl"\npath = "part.jsonl"\n')
-    settings = config.load(home)
+    settings = _settings(home, "part.jsonl")
     store, number, first = open_store(settings.store_url), 0, 0.0
     with (home / "papers.jsonl").open("rb") as lines:
         while some := list(islice(lines, STEP)):

@@ -2,11 +2,11 @@
 
     make replay DAYS=../shared/feeds/trending-days-2026-03-01..04-15.jsonl     (or a folder)
 
-DAYS is a file of papers as JSON lines (docs/jsonl.md), each with its day; a saved page; or a folder of such files. Every
-day from the first to the last is lived through with the whole of Digest: at noon UTC what is known of the day is
-collected, and at one o'clock whoever has a profile gets a letter. What arrived is then read from the Maildirs: a paper
-that stands in two letters of one inbox is a repeat. PROFILES is a folder of profiles; without it three of our own are
-used, of which one is empty.
+DAYS is a file of papers as JSON lines (docs/jsonl.md), each with its day; a saved page; or a folder of such files.
+Every day from the first to the last is lived through with the whole of Digest: at noon UTC what is known of the day
+is collected, and at one o'clock whoever has a profile gets a letter. What arrived is then read from the Maildirs: a
+paper that stands in two letters of one inbox is a repeat. PROFILES is a folder of profiles; without it three of our
+own are used, of which one is empty.
 """
 
 from __future__ import annotations
@@ -81,9 +81,10 @@ def main() -> None:
     arguments.add_argument("--days", type=Path, required=True)
     arguments.add_argument("--profiles", type=Path)
     wanted = arguments.parse_args()
-    texts = {one.stem: one.read_text("utf-8") for one in sorted(wanted.profiles.glob("*.toml"))} if wanted.profiles else {}
+    files = sorted(wanted.profiles.glob("*.toml")) if wanted.profiles else []
+    texts = {one.stem: one.read_text("utf-8") for one in files} or _ours()
     with tempfile.TemporaryDirectory() as home:
-        done = replay(wanted.days, Path(home), texts or _ours())
+        done = replay(wanted.days, Path(home), texts)
     names = list(done.arrived)
     width = max(map(len, names))
     print(f"day             listed  new  {'  '.join(name.rjust(width) for name in names)}   papers in each letter")

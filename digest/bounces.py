@@ -8,7 +8,7 @@ letter that it returns. What names a letter or a reader of ours without one is r
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -20,6 +20,9 @@ from digest.config import Config
 from digest.delivery import bounces as came_back
 from digest.delivery.bounces import Mail, Severity
 from digest.delivery.breakers import Breakers, Figures
+from digest.delivery.imap import Mailbox
+from digest.delivery.incoming import Waiting
+from digest.errors import FileInvalid, Problem
 from digest.letters.verp import Returns, Tag
 from digest.model import Outcome, Subscriber
 from digest.store import bounces, pauses, subscribers
@@ -41,6 +44,7 @@ MEANINGS: dict[Kind, str] = {
     "forged": "without the signature that a letter of ours has: nothing was done",
     "unknown": "no bounce of a letter of ours: have a look",
 }
+TOLD: tuple[Kind, ...] = ("refused", "forged", "unknown")
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +59,12 @@ class Taken:
     letter_id: int | None = None
     repeated: bool = False  # the same mail, or another one of its kind on its day, had been counted before
     suppressed: bool = False  # the address was put on the suppression list for it
+
+    @property
+    def is_operators(self) -> bool:
+        """Whether an operator should have a look."""
+        # So is a refusal that is held against no reader: spam, block lists, DMARC.
+        return self.kind in TOLD or (self.kind == "ignored" and self.detail.startswith("5"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +156,18 @@ class Desk:
         written = proof.letter.created_at.astimezone(UTC)
         believed = mail.at and written - timedelta(days=1) <= mail.at <= written + LATEST
         return mail.at if mail.at and believed else written
+
+
+def in_mailbox(config: Config) -> Iterator[Waiting]:
+    """The unread mails of the mailbox that `[bounces.imap]` names. Raises `FileInvalid` where it names none, or no
+    password that is there, `MailboxUnusable`."""
+    how = config.bounces.imap
+    if not how.host:
+        where = str(config.home / configuration.FILE_NAME)
+        raise FileInvalid([Problem(where, None, "bounces.imap.host", "no mailbox is named", "set it, and a login")])
+    box = Mailbox(how, configuration.password(how, config.home), config.home)
+    for uid, data, mail in box.unread():
+        yield Waiting(f"imap {how.folder}, mail {uid}", data, mail.seen)
 
 
 def keys_of(config: Config) -> Keys:

@@ -87,15 +87,15 @@ def _texts(records: Sequence[object]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-async def addresses(host: str) -> tuple[str, ...]:
+async def addresses(host: str, patience: float = PATIENCE) -> tuple[str, ...]:
     """What this machine connects to under a name, as every program sees it, /etc/hosts included; empty for a name
     that is not there. Raises `Unanswered`."""
     try:
         found = await asyncio.wait_for(
-            in_thread(lambda: socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)), PATIENCE
+            in_thread(lambda: socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)), patience
         )
     except TimeoutError:
-        raise Unanswered(f"no answer where {host} is in {PATIENCE:g} s") from None
+        raise Unanswered(f"no answer where {host} is in {patience:.2g} s") from None
     except socket.gaierror as error:
         if error.errno == socket.EAI_NONAME:
             return ()

@@ -7,6 +7,7 @@ wrote is wrong, 4 the store, 5 the mail, 6 a name that we do not know. (2 is a w
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from inspect import cleandoc
 
 
@@ -96,7 +97,11 @@ class PageUnreadable(PageError):
     """{path}: {detail}. {remedy}."""
 
     def __init__(
-        self, *, path: object, detail: str, remedy: str = "Save the page as plain text in UTF-8 and ingest it again"
+        self,
+        *,
+        path: object,
+        detail: str,
+        remedy: str = "Save the page as HTML or plain text in UTF-8, and ingest it again",
     ) -> None:
         super().__init__(path=path, detail=detail, remedy=remedy)
 
@@ -119,6 +124,22 @@ class SourceUnreadable(DigestError):
 
 class NotSuppressed(DigestError):
     """{address}: it is not on the suppression list.{nearest} `digest suppressions` shows the list."""
+
+
+# ---- sources
+
+
+class FetchFailed(DigestError):
+    """{url}: {detail}"""
+
+    def __init__(self, *, url: str, detail: str, next_try: datetime | None = None) -> None:
+        """`next_try`: before this moment the server does not want to be asked again; None: it said nothing."""
+        self.url, self.detail, self.next_try = url, detail, next_try
+        super().__init__(url=url, detail=detail)
+
+
+class FetchStopped(FetchFailed):
+    """{url}: {detail}"""
 
 
 # ---- libraries of references
@@ -144,7 +165,7 @@ class StoreError(DigestError):
 
 
 class StoreMissing(StoreError):
-    """{url}: there is no store yet. Run `digest ingest` or `digest profiles apply` first."""
+    """{url}: there is no store yet. Run `digest collect`, `digest ingest` or `digest profiles apply` first."""
 
 
 class StoreLocked(StoreError):
@@ -217,6 +238,12 @@ class TemplateInvalid(UserFileError):
 
 class UnknownPaper(DigestError):
     """{name}: no such paper.{nearest}"""
+
+
+class NoSuchPaper(UnknownPaper):
+    """{name}: no such paper.{nearest}"""
+
+    exit_code = 6
 
 
 class AmbiguousPaper(DigestError):

@@ -11,14 +11,14 @@ from pathlib import Path
 
 from digest.errors import DigestError, PageUnreadable
 from digest.model import Page, Rejected
-from digest.sources import saved_page
+from digest.sources import saved
 from digest.sources.days import resolve_day
 from digest.sources.record import told
 from digest.store import listings, merging
 from digest.store.merging import Added
 from digest.store.opening import Store
 
-LARGEST_PAGE = 50_000_000  # bytes; a saved page is some hundred thousand
+LARGEST_PAGE = 50_000_000  # bytes; a saved page is some hundred thousand, with its scripts some million
 _TO_A_FILE = "Save the page to a file and name that"
 
 
@@ -27,7 +27,7 @@ class Ingested:
     """What became of one file."""
 
     path: str
-    day: date | None = None  # None where the page could not be taken
+    day: date | None = None  # None where the page could not be taken, or lists nothing
     papers: int = 0  # on the page
     added: Added = field(default_factory=Added)
     repeated: int = 0  # entries that the page holds twice
@@ -71,19 +71,23 @@ def ingest(
     trouble is raised.
     """
     try:
-        page, on = _dated(path, today, day, year)
+        page = saved.parse(_read(path), str(path))
+        if not page.entries:  # it lists nothing, so nobody needs to say its day
+            return Ingested(str(path), rejected=page.rejected)
+        on = resolve_day(page, today, day, year)
     except DigestError as error:
         return Ingested(str(path), error=error)
     with store.write() as connection:
         records = [told(entry) for entry in page.entries]
-        added = merging.take(connection, records, source_of(page, on), now, day=on)
+        added = merging.take(connection, records, source_of(page, on), now, day=on, undated=True)
     return Ingested(str(path), on, len(page.entries), added, page.repeated, page.rejected, page.flagged)
 
 
 def forget(store: Store, path: Path, today: date, *, day: date | None = None, year: int | None = None) -> Forgotten:
     """Undo taking a page for a day: its listings of that day go. Its papers stay, and so do letters with them."""
     try:
-        page, on = _dated(path, today, day, year)
+        page = saved.parse(_read(path), str(path))
+        on = resolve_day(page, today, day, year)
     except DigestError as error:
         return Forgotten(str(path), error=error)
     with store.write() as connection:
@@ -103,11 +107,6 @@ def total(done: Sequence[Ingested]) -> Added:
         sum(one.added.merged for one in done),
         sum(one.added.listings for one in done),
     )
-
-
-def _dated(path: Path, today: date, day: date | None, year: int | None) -> tuple[Page, date]:
-    page = saved_page.parse(_read(path), str(path))
-    return page, resolve_day(page, today, day, year)
 
 
 def _read(path: Path) -> bytes:

@@ -283,14 +283,14 @@ class Ledger:
     ) -> dict[int, Outcome]:
         """Nothing is under way any more: of what we still hold only what was let go may have left."""
         now = self._now()
+        wanted = couriers.sign_off(connection, self._token)
         held = outbox.held_by(connection, self._token)
         unknown = Outcome(LetterState.UNCERTAIN, "the run ended before the answer came", kind="unknown-fate")
         doubt = {i: unknown for i in held if i in self._left}
         outbox.record(connection, self._token, doubt, now)
         rest = [i for i in held if i not in self._left]
         outbox.give_back(connection, self._token, rest, why, now, until)
-        if cancelled or couriers.wanted(connection, self._token) == "cancel":
+        if cancelled or wanted == "cancel":
             # What we put off or gave back had not waited when the operator took back what waits.
             outbox.cancel(connection, now, {*rest, *self._again})
-        couriers.sign_off(connection, self._token)
         return doubt

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -32,17 +32,18 @@ async def settle_abandoned(
     settled: list[tuple[Letter, Outcome]] = []
     for one in others:
         path = Path(one.journal)
+        fates = await _ask(store, transport, one)
         with store.write() as connection:
             # Whoever strikes it off the list settles its letters; a courier that has woken up meanwhile keeps them.
             lapsed = None if _is_dead(one) else now()
-            cancelled = couriers.wanted(connection, one.token) == "cancel"
-            if one.place and not couriers.sign_off(connection, one.token, lapsed):
+            wanted = couriers.sign_off(connection, one.token, lapsed)
+            if one.place and wanted is None:
                 continue
             told = None
             if one.journal:
                 with suppress(OSError):  # it is not on this machine
                     told = journal.strike(path)
-            outcomes = await _settle(connection, transport, one, told, now(), cancelled=cancelled)
+            outcomes = _settle(connection, one, told, fates, now(), cancelled=wanted == "cancel")
             found, _ = letters.readable(connection, list(outcomes))
             for letter in found:
                 note_reply(connection, letter.id, letter.subscriber.address, outcomes[letter.id], now())
@@ -68,17 +69,33 @@ def _is_here(one: Courier) -> bool:
     return one.boot == journal.boot() != ""
 
 
-async def _settle(
+async def _ask(store: Store, transport: Transport, one: Courier) -> dict[str, Outcome]:
+    """What the place that its letters went to knows of them: Message-ID → outcome.
+
+    Asked before the transaction that decides, which keeps everybody else from writing. Whoever struck it off first,
+    or a courier that woke up, makes the answers void; should one file a letter that we have just not found, the
+    letter is found when it is about to be filed again.
+    """
+    if one.place != transport.name:  # another place, as after a change of configuration, knows nothing of them
+        return {}
+    with store.read() as connection:
+        held = outbox.held_by(connection, one.token)
+    return await transport.settle([message_id for message_id, _ in held.values()]) if held else {}
+
+
+def _settle(
     connection: sa.Connection,
-    transport: Transport,
     one: Courier,
     told: journal.Told | None,
+    fates: Mapping[str, Outcome],
     now: datetime,
     *,
     cancelled: bool,
 ) -> dict[int, Outcome]:
     outcomes: dict[int, Outcome] = {}
     untouched: list[int] = []
+    if not one.place:
+        couriers.mark_strays(connection)
     for letter_id, (message_id, attempt) in outbox.held_by(connection, one.token).items():
         # What it says of an earlier try is old.
         current = told is not None and told.attempts.get(letter_id) == attempt
@@ -90,8 +107,7 @@ async def _settle(
         if told and _is_here(one) and not (current and letter_id in told.left):
             untouched.append(letter_id)
             continue
-        # Another place, as after a change of configuration, knows nothing of this parcel.
-        found = await transport.settle(message_id) if one.place == transport.name else None
+        found = fates.get(message_id)
         if found and found.state is LetterState.DEFERRED:  # certainly not delivered
             untouched.append(letter_id)
             continue

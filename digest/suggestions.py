@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import stat
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from digest import userfile
 from digest.errors import FileInvalid, UserFileError
 from digest.library import profile_edit, profile_file
 from digest.model import Profile, Subscriber
@@ -73,15 +71,4 @@ def accept(path: Path, name: str, handle: str, chosen: Sequence[Suggestion]) -> 
         remedy = f"`digest profiles edit {handle}` makes one"
         raise UserFileError(path=name, detail=f"no such file, so nothing was added; {remedy}") from None
     made = profile_edit.add(data, name, handle, [one.interest for one in chosen])
-    # Beside the file, and hidden: whoever reads the folder meanwhile sees the old file or the new one.
-    number, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{handle}.", suffix=".new")
-    try:
-        with open(number, "wb") as file:
-            file.write(made)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(draft, stat.S_IMODE(path.stat().st_mode))
-        os.replace(draft, path)
-    except BaseException:
-        os.unlink(draft)
-        raise
+    userfile.replace(path, made)

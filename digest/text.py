@@ -640,6 +640,11 @@ _MAY_END = frozenset({"etc", "no", "inc", "ltd"})
 _LAST_WORD = re.compile(r"[^\s(\[“‘\"']*\Z")
 
 
+def ended(text: str) -> str:
+    """The text with the full stop that it may lack."""
+    return text if text.endswith((".", "?", "!", "…")) else f"{text}."
+
+
 def sentences(text: str, limit: int) -> str:
     """The first sentences of `text` that fit into `limit` characters, or its first words and "…".
 

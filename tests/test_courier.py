@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from given import DAY, NOW, add, letter, paper, states, stored_papers, subscribe, write
+from given import DAY, NOW, ON_POSTGRESQL_ALONE, add, letter, paper, states, stored_papers, subscribe, write
 from relay import ACCEPTED, DOWN, Relay, domain
 
 from digest import config as configuration
@@ -337,6 +337,26 @@ def test_a_cancelled_run_takes_back_what_it_had_claimed(
     assert len(relay.arrived) < 150
     assert states(store) == Counter(suppressed=320 - len(relay.arrived), sent=len(relay.arrived)) + Counter()
     assert "cancelled" in every(store, LetterState.SUPPRESSED)[0].note
+
+
+@ON_POSTGRESQL_ALONE  # where two may write at once
+def test_a_run_that_is_cancelled_while_it_signs_off_takes_back_what_it_had(
+    store: Store, home: Path, relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting(store, 20)
+    sign_off = couriers.sign_off
+
+    def just_cancelled(connection: sa.Connection, token: str, lapsed: datetime | None = None) -> str | None:
+        cancelled(store)
+        return sign_off(connection, token, lapsed)
+
+    async def is_down(_: Parcel) -> None:
+        raise DOWN
+
+    monkeypatch.setattr(couriers, "sign_off", just_cancelled)
+    relay.hear = is_down
+    assert isinstance(delivered(store, settings(home), relay).stopped, RelayUnusable)
+    assert states(store) == {"suppressed": 20}
 
 
 # ---- breakers

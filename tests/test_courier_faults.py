@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -409,5 +410,5 @@ def test_a_round_whose_watch_breaks_down_ends(
     with pytest.raises(RuntimeError, match="a defect"):
         delivered(store, settings(home), relay)
     assert len(relay.arrived) < 300
-    assert states(store) == {"sent": len(relay.arrived), "ready": 600 - len(relay.arrived)}
+    assert states(store) == +Counter(sent=len(relay.arrived), ready=600 - len(relay.arrived))
     assert (signed_on(store), left_behind(home)) == (0, [])

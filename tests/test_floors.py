@@ -19,7 +19,9 @@ FLOORS: dict[str, int] = {
     **dict.fromkeys(("sources", "library", "ranking", "letters"), 1),
     # adapters
     **dict.fromkeys(("store", "delivery", "migrations", "semantic", "signing", "threads", "dns"), 2),
+    **dict.fromkeys(("fetch", "route", "turns", "userfile"), 2),
     # the day
+    **dict.fromkeys(("collecting", "collect", "feeds"), 3),
     **dict.fromkeys(("ingest", "roster", "pool", "edition", "assembly", "recovery", "ledger", "courier", "run"), 3),
     **dict.fromkeys(("bounces", "suppressions", "verdicts", "libraries", "suggestions", "evaluation", "doctor"), 3),
     # doors

@@ -5,12 +5,25 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from given import NOW, add, claim, letter, paper, record, states, stored_papers, subscribe, write
+from given import (
+    NOW,
+    ON_POSTGRESQL_ALONE,
+    add,
+    claim,
+    letter,
+    paper,
+    record,
+    states,
+    stored_papers,
+    subscribe,
+    write,
+)
 from relay import Relay
 
 from digest import config as configuration
@@ -156,6 +169,36 @@ def test_letters_that_nobody_answers_for_are_in_doubt(store: Store, ids: list[in
     assert states(store) == {"uncertain": 4}
 
 
+def test_letters_under_way_without_any_lease_are_in_doubt(store: Store, ids: list[int]) -> None:
+    with store.write() as connection:
+        connection.execute(sa.text(f"UPDATE letter SET lease = NULL WHERE id <> {ids[0]}"))
+    outcomes = settled(store)
+    assert {name: one.state for name, one in outcomes.items()} == dict.fromkeys(
+        ("alice", "bela", "chen", "dora"), LetterState.UNCERTAIN
+    )
+    assert states(store) == {"uncertain": 4}
+    assert settled(store) == {}
+
+
+def test_a_place_is_asked_once_for_all_letters_while_others_may_write(store: Store, ids: list[int]) -> None:
+    """Of what was claimed in between it has not been asked."""
+    asked: list[list[str]] = []
+
+    class Archive(Relay):
+        async def settle(self, message_ids: Collection[str]) -> dict[str, Outcome]:
+            asked.append(sorted(message_ids))
+            write(store, letter(*subscribe(store, "eve"), *stored_papers(store)))
+            assert len(claim(store, "gone")) == 1
+            return dict.fromkeys(message_ids, SENT)
+
+    messages = sorted(one.message_id for one in by_handle(store).values())
+    sign_on(store, "", "another machine")
+    outcomes = settled(store, NOW + LEASE, Archive())
+    assert asked == [messages]
+    assert {name for name, one in outcomes.items() if one.state is LetterState.UNCERTAIN} == {"eve"}
+    assert states(store) == {"sent": 4, "uncertain": 1}
+
+
 def test_a_maildir_says_what_is_in_it(store: Store, ids: list[int], tmp_path: Path) -> None:
     place = Maildir(tmp_path / "mail")
     sign_on(store, "", "another machine", place.name)
@@ -286,6 +329,24 @@ def test_it_is_taken_back_however_late_that_was_asked_for(
         return found
 
     monkeypatch.setattr(recovery, "gone", then_cancelled)
+    settled(store)
+    assert states(store) == {"sent": 1, "suppressed": 2, "uncertain": 1}
+
+
+@ON_POSTGRESQL_ALONE  # where two may write at once
+def test_it_is_taken_back_where_that_is_asked_for_at_the_very_moment_of_settling(
+    store: Store, ids: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = kept(tmp_path, ids)
+    sign_on(store, one.path)
+    one.close(remove=False)
+    sign_off = couriers.sign_off
+
+    def just_cancelled(connection: sa.Connection, token: str, lapsed: datetime | None = None) -> str | None:
+        asked_to_cancel(store)
+        return sign_off(connection, token, lapsed)
+
+    monkeypatch.setattr(couriers, "sign_off", just_cancelled)
     settled(store)
     assert states(store) == {"sent": 1, "suppressed": 2, "uncertain": 1}
 

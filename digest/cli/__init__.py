@@ -13,7 +13,11 @@ from digest.errors import DigestError, UserFileError
 # The file of each command, in the order of the help.
 COMMANDS = {
     "init": "setup",
+    "collect": "collect",
     "ingest": "pages",
+    "sources": "sources",
+    "papers": "papers",
+    "paper": "papers",
     "profiles check": "profiles",
     "profiles diff": "profiles",
     "profiles apply": "profiles",

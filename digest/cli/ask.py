@@ -28,9 +28,10 @@ from digest.cli.common import (
     show,
     table,
 )
+from digest.cli.health import failing
 from digest.letters.subject import count
 from digest.model import LetterState, Subscriber
-from digest.store import couriers, editions, letters, outbox, papers, pauses, subscribers
+from digest.store import couriers, editions, letters, outbox, papers, pauses, sources, subscribers
 
 
 @app.command(epilog="Example: digest status --subscribers")
@@ -49,6 +50,8 @@ def status(
         last = editions.last_run(connection)
         at_work = bool(couriers.everyone(connection))
         stops = pauses.in_force(connection, clock.now())
+        names = [one.name for one in config.sources]
+        troubles = failing(sources.health(connection), sources.recent(connection, names, clock.now().date()))
     waits = by_letter.get("ready", 0) + by_letter.get("deferred", 0)
     active = [one.next_due_at for one in readers if one.state.value == "active" and one.next_due_at]
     if json:
@@ -61,6 +64,7 @@ def status(
                 "subscribers": by_state,
                 "letters": {state.value: by_letter.get(state.value, 0) for state in LetterState},
                 "paused": [asdict(stop) for stop in stops.values()],
+                "failing_sources": troubles,
                 "next_due_at": min(active, default=None),
                 "last_run": last
                 and {
@@ -80,6 +84,10 @@ def status(
         "papers",
         f"{stored}, in {count(listings, 'listing')}" + (f"; the newest of {newest}" if newest else ""),
     )
+    if troubles:
+        first, *others = (f"{name}: {words}" for name, words in troubles.items())
+        more = f" (and {count(len(others), 'other source')}; `digest sources` lists them)" if others else ""
+        row(made, "sources", hinted(first + more))
     row(made, "subscribers", _counts(by_state) or hinted(f"none; {NO_SUBSCRIBERS}"))
     row(
         made,

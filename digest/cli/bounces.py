@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
-from digest import clock, config
-from digest.bounces import MEANINGS, Desk, Kind, Taken, keys_of, pause_if_too_many
+from digest import clock
+from digest.bounces import MEANINGS, Desk, Taken, in_mailbox, keys_of, pause_if_too_many
 from digest.cli.common import (
     Json,
     app,
@@ -29,13 +29,11 @@ from digest.cli.common import (
 )
 from digest.config import Config
 from digest.delivery.bounces import MOST_BYTES
-from digest.delivery.imap import Mailbox
 from digest.delivery.incoming import NoMails, Waiting, mails_in
-from digest.errors import DigestError, FileInvalid, Problem
+from digest.errors import DigestError, Problem
 from digest.letters.subject import count
 
 EX_TEMPFAIL = 75  # what tells a mail server to keep the mail and try again
-TOLD: tuple[Kind, ...] = ("refused", "forged", "unknown")
 
 
 @app.command(epilog="Example: digest bounces /var/mail/bounces --dry-run")
@@ -117,15 +115,7 @@ def _mails(settings: Config, paths: list[str], imap: bool, problems: list[Proble
             what = f"cannot be read: {error.strerror or error}"
             problems.append(Problem(path, None, "", what, "name what this user may read"))
     if imap:
-        how = settings.bounces.imap
-        if not how.host:
-            where = str(settings.home / config.FILE_NAME)
-            raise FileInvalid(
-                [Problem(where, None, "bounces.imap.host", "no mailbox is named", "set it, and a login")]
-            )
-        box = Mailbox(how, config.password(how, settings.home), settings.home)
-        for uid, data, mail in box.unread():
-            yield Waiting(f"imap {how.folder}, mail {uid}", data, mail.seen)
+        yield from in_mailbox(settings)
 
 
 def _standard_input() -> bytes:
@@ -160,8 +150,7 @@ def _tell(taken: list[tuple[str, Taken]], problems: list[Problem], dry_run: bool
         if one.suppressed:
             said = f"suppressed ({one.kind}{': ' if one.detail else ''}{one.detail})"
             say(f"{one.address}: {said}")
-        elif one.kind in TOLD or (one.kind == "ignored" and one.detail.startswith("5")):
-            # A refusal that is held against no reader is the operator's affair: spam, block lists, DMARC.
+        elif one.is_operators:
             about = f"{one.address}: " if one.address else ""
             note(f"{one.kind}: {name}: {about}{one.detail}")
     for problem in problems:

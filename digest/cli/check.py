@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from digest import clock
 from digest.cli.common import Json, app, load_config, note, opened, row, say, say_json, show, table
 from digest.letters.subject import count
 from digest.model import LetterState
@@ -24,7 +25,7 @@ def check(
     """
     with opened(load_config(), create=False) as store, store.write() if repair else store.read() as connection:
         counts = outbox.count_by_state(connection)
-        found = accounts.check(connection, repair=repair)
+        found = accounts.check(connection, mend_at=clock.now() if repair else None)
         total = accounts.total(connection)
     states = {state.value: counts.get(state.value, 0) for state in LetterState}
     wrong = sum(one.number - one.mended for one in found)

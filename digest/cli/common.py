@@ -40,7 +40,7 @@ app = typer.Typer(
     name="digest",
     help="Trending papers in, interests in, one honest letter out.",
     epilog="Exit codes: 0 done · 1 some of it was refused, the rest is done · 2 wrong call · 3 a file of yours is "
-    "wrong · 4 the store · 5 the mail · 6 no such subscriber. Every command: digest COMMAND --help",
+    "wrong · 4 the store · 5 the mail · 6 no such subscriber or paper. Every command: digest COMMAND --help",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

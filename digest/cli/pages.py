@@ -49,8 +49,9 @@ def ingest_pages(
 ) -> None:
     """Take saved pages of trending papers into the store.
 
-    Taking a page again adds nothing. The day is --day, else the date that the page prints, in the latest year that
-    does not lie after today. A page that was taken for a wrong day: --forget with the same --day or --year.
+    A page may be saved as HTML, as a web archive (MHTML) or as plain text. Taking it again adds nothing. The day is
+    --day, else the date that the page prints, in the latest year that does not lie after today. A page taken
+    for a wrong day: --forget with the same --day or --year.
     """
     config = load_config()
     now = clock.now()
@@ -97,7 +98,7 @@ def _tell(done: list[Ingested]) -> None:
     taken = [one for one in done if not one.error]
     for one in taken:
         a, page = one.added, Path(one.path).name if narrow() else one.path
-        row(made, page, one.day, one.papers, a.new, a.known, a.merged, len(one.rejected), a.listings)
+        row(made, page, one.day or "-", one.papers, a.new, a.known, a.merged, len(one.rejected), a.listings)
     if len(taken) > 1:
         a, on_pages = total(taken), sum(one.papers for one in taken)
         rejected = sum(len(one.rejected) for one in taken)
@@ -109,7 +110,7 @@ def _tell(done: list[Ingested]) -> None:
             complain(one.error)
             continue
         if not one.papers:
-            note(f"{one.path}: no papers found; is it a saved page of trending papers, as plain text?")
+            note(f"{one.path}: no papers found; is it a page of trending papers, saved as HTML or plain text?")
         if one.repeated:
             entries = "1 entry stands" if one.repeated == 1 else f"{one.repeated} entries stand"
             note(f"{one.path}: {entries} on the page twice, taken once")

@@ -13,7 +13,8 @@ from digest.cli.common import app, load_config
 def serve() -> None:
     """Run until told to stop.
 
-    Takes new pages from the inbox folder and sends each letter at its reader's hour.
+    Asks the sources for papers, takes new pages from the inbox folder and sends each letter at its reader's hour.
+    Every 15 minutes it reads what came back to the mailbox that [bounces.imap] names.
     SIGTERM finishes what is under way and exits with 0. A restart forgets nothing and sends nothing twice.
     """
     config = load_config()

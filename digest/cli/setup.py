@@ -24,6 +24,7 @@ def init() -> None:
     say()
     say("Next: put your address and interests into profiles/you.toml, then")
     say(hinted("  digest profiles apply        take the profiles over"))
+    say(hinted("  digest collect               ask the sources that config.toml names, or"))
     say(hinted("  digest ingest PAGE…          take saved pages of trending papers"))
     say(hinted("  digest preview you --open    look at the letter"))
     say(hinted("  digest run                   write and deliver today's letters"))

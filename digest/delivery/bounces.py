@@ -186,7 +186,7 @@ def _recipients(block: Message) -> tuple[str, ...]:
 
 
 def judged(status: str, said: str) -> tuple[Severity, str]:
-    """How bad a failure is for the address, by the policy for replies (`replies.POLICY`), and the words for it.
+    """How bad a failure is for the address, by the policy for replies (`policy.POLICY`), and the words for it.
 
     `status` is the report's own, e.g. "5.1.1"; `said` what the last server said, where it is known.
     """

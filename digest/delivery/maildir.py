@@ -14,9 +14,8 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
-from datetime import timedelta
 from pathlib import Path
 
 from digest.delivery.transport import Parcel, Supply
@@ -24,6 +23,8 @@ from digest.errors import RelayUnusable
 from digest.model import LetterState, Outcome
 
 SUFFIX = ".eml"  # a double click opens it in a mail program
+HASH_LENGTH = 40
+NAME_LENGTH = HASH_LENGTH + len(SUFFIX)  # of a letter's file, before the flags that a mail reader adds
 NAME_LIMIT = 200  # bytes of a folder's name; file systems allow 255
 DIRECTORY_MODE, FILE_MODE = 0o700, 0o600  # a reader's mail is the reader's alone
 
@@ -65,10 +66,6 @@ class Maildir:
     @property
     def in_flight(self) -> int:
         return self._in_flight
-
-    @property
-    def patience(self) -> timedelta:
-        return timedelta(minutes=2)  # a slow disk, not a slow network
 
     async def open(self) -> None:
         """Make the folder and clear away what a killed run left half-written."""
@@ -119,13 +116,15 @@ class Maildir:
                 return Outcome(LetterState.FAILED, f"{home} cannot be used: {detail}", kind="refused")
             raise _unusable(home, error) from error
 
-    async def settle(self, message_id: str) -> Outcome | None:
+    async def settle(self, message_ids: Collection[str]) -> dict[str, Outcome]:
         """A letter counts as filed only once it is under its final name, so looking for that name answers for sure.
 
-        None only where a recipient's folder cannot be read. A letter that its reader has deleted, or moved to
-        another folder, between the crash and the question counts as not delivered.
+        Every folder is looked into, once: the address may have been another one when the letter left. What is found
+        nowhere is left out only where a recipient's folder cannot be read. A letter that its reader has deleted, or
+        moved to another folder, between the crash and the question counts as not delivered.
         """
-        name = file_name(message_id)
+        wanted = {file_name(one): one for one in message_ids}
+        found: dict[str, Outcome] = {}
         unreadable = False
         try:
             recipients = self._recipients()
@@ -135,15 +134,15 @@ class Maildir:
             raise _unusable(self._folder, error) from error
         for recipient in recipients:
             try:
-                found = _find(recipient, name)
+                for path in _filed(recipient):
+                    if of := wanted.get(path.name[:NAME_LENGTH]):
+                        found[of] = Outcome(LetterState.SENT, "found in the Maildir", str(path), "accepted")
             except OSError:
                 unreadable = True
-                continue
-            if found:
-                return Outcome(LetterState.SENT, "found in the Maildir", str(found), "accepted")
-        if unreadable:
-            return None
-        return Outcome(LetterState.DEFERRED, "not in the Maildir: it was interrupted before it was filed")
+        if not unreadable:
+            missing = Outcome(LetterState.DEFERRED, "not in the Maildir: it was interrupted before it was filed")
+            found = dict.fromkeys(message_ids, missing) | found
+        return found
 
     async def close(self) -> None:
         pass
@@ -170,7 +169,7 @@ class Maildir:
 
 def file_name(message_id: str) -> str:
     """The name of a letter's file. A hash, because a Message-ID may hold a slash and a colon starts the flags."""
-    return hashlib.sha256(message_id.encode("utf-8", "surrogatepass")).hexdigest()[:40] + SUFFIX
+    return hashlib.sha256(message_id.encode("utf-8", "surrogatepass")).hexdigest()[:HASH_LENGTH] + SUFFIX
 
 
 def folder_name(address: str) -> str:
@@ -270,6 +269,17 @@ def _find(home: Path, name: str) -> Path | None:
         if error.errno in (errno.ENOENT, *_OF_ONE_RECIPIENT):
             return None  # no directory there, so nothing in it
         raise
+
+
+def _filed(home: Path) -> Iterator[Path]:
+    """Every file in new/ and cur/. Raises `OSError` where one of them cannot be read."""
+    for part in ("new", "cur"):
+        try:
+            with os.scandir(home / part) as entries:
+                yield from [home / part / entry.name for entry in entries]
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, *_OF_ONE_RECIPIENT):
+                raise  # else there is no directory, so nothing in it
 
 
 def _clear_half_written(tmp: Path) -> None:

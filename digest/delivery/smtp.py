@@ -7,12 +7,12 @@ be said at all in wire.py.
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from collections.abc import Collection
 from pathlib import Path
 
 from digest.config import SmtpConfig
 from digest.delivery.connecting import Connector, TooManyConnections
-from digest.delivery.session import FINAL_PATIENCE, FINAL_PATIENCE_LIMIT, Hand, Talk
+from digest.delivery.session import Hand, Talk
 from digest.delivery.transport import Supply
 from digest.errors import RelayUnusable
 from digest.model import Outcome
@@ -39,13 +39,6 @@ class Smtp:
     def in_flight(self) -> int:
         return self._config.connections
 
-    @property
-    def patience(self) -> timedelta:
-        # Twice, as a connection may break under a letter: connecting, greeting, EHLO, STARTTLS, EHLO, login in two
-        # steps, the letter before, MAIL, RCPT, DATA, body. Then the wait for the last word.
-        wait = self._config.timeout_seconds
-        return timedelta(seconds=60 + 2 * 11 * wait + 2 * min(FINAL_PATIENCE * wait, FINAL_PATIENCE_LIMIT))
-
     async def open(self) -> None:
         """Connect and log in once, so that whatever is wrong shows before the first letter is touched."""
         await self._connector.prepare()
@@ -57,9 +50,9 @@ class Smtp:
     async def carry(self, supply: Supply) -> None:
         await _Round(self, supply).go()
 
-    async def settle(self, message_id: str) -> Outcome | None:
+    async def settle(self, message_ids: Collection[str]) -> dict[str, Outcome]:
         """SMTP has no way to ask what became of a message."""
-        return None
+        return {}
 
     async def close(self) -> None:
         talks, self._idle = self._idle, []

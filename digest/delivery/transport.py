@@ -6,8 +6,8 @@ parcel may have arrived, and answers for every parcel that it took.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Protocol
 
 from digest.model import LetterState, Outcome
@@ -60,10 +60,6 @@ class Transport(Protocol):
     def in_flight(self) -> int:
         """How many parcels may be between `leaving` and `done`: after a crash at most so many are uncertain."""
 
-    @property
-    def patience(self) -> timedelta:
-        """How long a parcel may be under way at most. A courier that has been silent for longer counts as dead."""
-
     async def open(self) -> None:
         """Get ready. Raises `RelayUnusable` where our side or the server's is not in order."""
 
@@ -75,8 +71,9 @@ class Transport(Protocol):
         recipients' (server gone, login refused, disk full), once the conversations under way have ended.
         """
 
-    async def settle(self, message_id: str) -> Outcome | None:
-        """What became of a parcel that was under way when a courier died; None where that cannot be known."""
+    async def settle(self, message_ids: Collection[str]) -> dict[str, Outcome]:
+        """What became of parcels that were under way when a courier died: Message-ID → outcome, for those of which
+        it can be known. Asked once for all of them, as it may take seconds. Raises `RelayUnusable`."""
 
     async def close(self) -> None:
         """Let go. Never raises."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from digest.model import UNDELIVERED, LetterState
+from digest.store import outbox
 from digest.store.sql import batched
 from digest.store.tables import courier, letter, pick
 
@@ -92,12 +94,13 @@ class Finding:
     mended: int = 0
 
 
-def check(connection: sa.Connection, *, repair: bool = False) -> list[Finding]:
-    """Every rule, in order, with what breaks it; with `repair` what can be mended without a guess is."""
+def check(connection: sa.Connection, *, mend_at: datetime | None = None) -> list[Finding]:
+    """Every rule, in order, with what breaks it; with `mend_at`, the time, what can be mended without a guess is,
+    and the letters' histories say so."""
     findings = []
     for rule in RULES:
         ids = list(connection.execute(sa.select(letter.c.id).where(rule.broken).order_by(letter.c.id)).scalars())
-        mended = len(ids) if repair and rule.mend else 0
+        mended = len(ids) if mend_at and rule.mend else 0
         for some in batched(ids if mended else (), 500):
             if rule.letters:
                 connection.execute(
@@ -105,6 +108,8 @@ def check(connection: sa.Connection, *, repair: bool = False) -> list[Finding]:
                 )
             if rule.picks:
                 connection.execute(sa.update(pick).where(pick.c.letter_id.in_(some)).values(**rule.picks))
+        if mend_at and mended:
+            outbox.tell_repaired(connection, ids, mend_at, f"{rule.mend}, as it must hold that {rule.says}")
         findings.append(Finding(rule, len(ids), tuple(ids[:EXAMPLES]), mended))
     return findings
 

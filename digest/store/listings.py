@@ -31,11 +31,12 @@ def take(
     *,
     day: date | None = None,
     whole: bool = True,
+    undated: bool = False,
 ) -> int:
     """Store (paper id, record) each as a listing of the source; how many were not there before.
 
     A listing that is there takes the new place, size and votes; votes that are not told leave the last ones.
-    `whole` as in `merging.take`. Raises ValueError for a record without a day where `day` is None.
+    `whole` and `undated` as in `merging.take`. Raises ValueError for a record without a day where `day` is None.
     """
     found: dict[date, dict[int, dict[str, object]]] = {}
     for paper_id, one in told:
@@ -53,6 +54,8 @@ def take(
         before = _there(connection, source, on, rows)
         for paper_id, row in rows.items():
             was = before.get(paper_id)
+            if undated and was is not None and was.votes is not None:
+                row["votes"] = max(was.votes, row["votes"] or 0)
             if was is None:
                 new.append(row | {"size": size or row["position"]})
             if row["votes"] is not None and (was is None or was.votes != row["votes"]):

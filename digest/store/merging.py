@@ -40,15 +40,19 @@ def take(
     *,
     day: date | None = None,
     whole: bool = True,
+    undated: bool = False,
 ) -> Added:
     """Store what a source tells: papers merged by identity, their listings, and votes over time.
 
     A record's day is its own, else `day`; one without a position stands after the one before on its day. With
     `whole` the records are all that the source lists on their days; else `listings.resize` tells its size later.
-    Taking them again changes nothing.
+    Taking them again changes nothing. `undated` records may be older than what is stored: their votes add to what
+    is known and never lower it.
     """
     ids, added = place(connection, records, now, listed=True)
-    new = listings.take(connection, list(zip(ids, records, strict=True)), source, now, day=day, whole=whole)
+    new = listings.take(
+        connection, list(zip(ids, records, strict=True)), source, now, day=day, whole=whole, undated=undated
+    )
     return replace(added, listings=new)
 
 

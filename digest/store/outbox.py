@@ -20,6 +20,7 @@ import sqlalchemy as sa
 
 from digest.model import Letter, Outcome, SubscriberState
 from digest.model import LetterState as S
+from digest.store import suppressions
 from digest.store.sql import batched
 from digest.store.tables import history, letter, pick, subscriber
 
@@ -77,6 +78,7 @@ RETRIES = 8  # after so many tries the wait grows no more
 _WAITING = sa.text("letter.state IN ('ready', 'deferred')")
 _SENDING = sa.text("letter.state = 'sending'")
 _SOURCES: dict[tuple[S, ...], Any] = {WAITING: _WAITING, (S.SENDING,): _SENDING}
+REPAIRED = "repaired"  # the kind of what was no transition
 _BY_STATE = {S.SENT: "sent", S.DEFERRED: "deferred", S.FAILED: "failed", S.UNCERTAIN: "uncertain"}
 
 
@@ -85,15 +87,7 @@ def _move(
 ) -> list[int]:
     """One transition of all letters for which `where` holds, in one statement; the ids of those it moved."""
     to = TRANSITIONS[name]
-    source = _SOURCES.get(to.sources, letter.c.state.in_([one.value for one in to.sources]))
-    free: dict[str, Any] = {} if to.target is S.SENDING else {"lease": None}
-    statement = (
-        sa.update(letter)
-        .where(source, *where)
-        .values(state=to.target.value, **free, **values)
-        .returning(letter.c.id)
-    )
-    moved = sorted(connection.execute(statement).scalars())
+    moved = sorted(connection.execute(_changed(name, where, values).returning(letter.c.id)).scalars())
     if to.forgets:
         for some in batched(moved, 500):
             sure = sa.select(letter.c.id).where(letter.c.id.in_(some), sa.not_(letter.c.in_doubt))
@@ -101,15 +95,22 @@ def _move(
     return moved
 
 
+def _changed(name: str, where: Sequence[sa.ColumnElement[bool]], values: Mapping[str, Any]) -> sa.Update:
+    to = TRANSITIONS[name]
+    source = _SOURCES.get(to.sources, letter.c.state.in_([one.value for one in to.sources]))
+    free: dict[str, Any] = {} if to.target is S.SENDING else {"lease": None}
+    return sa.update(letter).where(source, *where).values(state=to.target.value, **free, **values)
+
+
 def _tell(
-    connection: sa.Connection, ids: Sequence[int], at: datetime, state: S, note: str | None, kind: str = ""
+    connection: sa.Connection, ids: Sequence[int], at: datetime, state: S | None, note: str | None, kind: str = ""
 ) -> None:
-    """Add to the letters' histories what has just happened; `note` None is what the letters say."""
+    """Add to the letters' histories what has just happened; `state`, `note` None is what the letters say."""
     for some in batched(ids, 500):
         rows = sa.select(
             letter.c.id,
             sa.bindparam("at", at, type_=letter.c.created_at.type),
-            sa.literal(state.value),
+            letter.c.state if state is None else sa.literal(state.value),
             sa.literal(kind),
             letter.c.note if note is None else sa.literal(note, type_=letter.c.note.type),
             letter.c.next_try_at,
@@ -118,11 +119,35 @@ def _tell(
         connection.execute(sa.insert(history).from_select(columns, rows.order_by(letter.c.id)))
 
 
+def tell_repaired(connection: sa.Connection, ids: Sequence[int], at: datetime, note: str) -> None:
+    """Add to the letters' histories that `digest check --repair` changed them."""
+    _tell(connection, ids, at, None, note, REPAIRED)
+
+
 # ---- the courier's
 
 
 def claim(connection: sa.Connection, lease: str, now: datetime, limit: int, only: int | None = None) -> list[int]:
-    """Take up to `limit` letters that may go out now (of subscriber `only`), oldest first; their ids, in order."""
+    """Take up to `limit` letters that may go out now (of subscriber `only`), oldest first; their ids, in order.
+
+    None to an address on the suppression list. Its subscriber is not active, unless it was added at the very moment
+    when the address came on the list; then it is told here.
+    """
+    claimed: set[int] = set()
+    put_back: set[int] = set()
+    while some := _claim(connection, lease, now, limit - len(claimed), only):
+        held = suppressions.heed_all(connection, some.values())
+        stay = {i for i, address in some.items() if address in held}
+        give_back(connection, lease, sorted(stay), "", now)
+        claimed |= some.keys() - stay
+        if not stay - put_back:
+            break
+        put_back |= stay
+    return sorted(claimed)
+
+
+def _claim(connection: sa.Connection, lease: str, now: datetime, limit: int, only: int | None) -> dict[int, str]:
+    """id → case-folded address"""
     state = sa.select(subscriber.c.state).where(subscriber.c.id == letter.c.subscriber_id).scalar_subquery()
     free = (
         sa.select(letter.c.id)
@@ -141,7 +166,9 @@ def claim(connection: sa.Connection, lease: str, now: datetime, limit: int, only
     # A common table, as PostgreSQL may run a plain subquery more than once and lock more than the limit.
     chosen = free.cte("free")
     values = {"lease": lease, "attempts": letter.c.attempts + 1}
-    return _move(connection, "claim", [letter.c.id.in_(sa.select(chosen.c.id))], values)
+    address = sa.select(subscriber.c.address_key).where(subscriber.c.id == letter.c.subscriber_id).scalar_subquery()
+    claimed = _changed("claim", [letter.c.id.in_(sa.select(chosen.c.id))], values).returning(letter.c.id, address)
+    return {row[0]: row[1] for row in connection.execute(claimed)}
 
 
 def record(
@@ -361,8 +388,12 @@ class Happened:
 def timeline(one: Letter, happened: Sequence[Happened]) -> list[Happened]:
     """What became of a letter after it was chosen, oldest first."""
     steps = list(happened)
-    if one.state is S.SENT and one.sent_at and (not steps or steps[-1].state is not S.SENT):
-        steps.append(Happened(one.sent_at, S.SENT, "accepted", one.note, None))
+    if one.state is S.SENT and one.sent_at:
+        place = len(steps)
+        while place and steps[place - 1].kind == REPAIRED and steps[place - 1].at >= one.sent_at:
+            place -= 1
+        if not place or steps[place - 1].state is not S.SENT:
+            steps.insert(place, Happened(one.sent_at, S.SENT, "accepted", one.note, None))
     return steps
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import sqlalchemy as sa
 
-from digest.store.sql import dialect_insert
-from digest.store.tables import collected, listing, source_health, validator
+from digest.store.sql import batched, dialect_insert
+from digest.store.tables import collected, listing, record, source_health, validator
 
 FILLED, EMPTY, FAILED = "filled", "empty", "failed"
 
@@ -88,6 +88,16 @@ def days(connection: sa.Connection, sources: Sequence[str], since: date, until: 
     return [Day(r.source, r.day, r.state, r.items, r.tried_at, r.filled_at, r.detail) for r in rows]
 
 
+def recent(
+    connection: sa.Connection, sources: Sequence[str], today: date, number: int = 14
+) -> dict[str, list[Day]]:
+    """What is known of the last days of each of these sources."""
+    found: dict[str, list[Day]] = {name: [] for name in sources}
+    for one in days(connection, sources, today - timedelta(days=number - 1), today):
+        found[one.source].append(one)
+    return found
+
+
 def health(connection: sa.Connection) -> dict[str, Health]:
     """By the name of the source; one that was never asked is not there."""
     columns = list(source_health.c)
@@ -117,3 +127,24 @@ def remember(connection: sa.Connection, url: str, etag: str, last_modified: str,
     values = {"etag": etag, "last_modified": last_modified, "at": at}
     insert = dialect_insert(connection, validator).values(url=url, **values)
     connection.execute(insert.on_conflict_do_update(index_elements=["url"], set_=values))
+
+
+def first_listed(connection: sa.Connection, source: str, folds: Iterable[bytes]) -> dict[bytes, date]:
+    """Fold of a record → the first day on which this source listed its paper; one that it never did is left out."""
+    found: dict[bytes, date] = {}
+    for some in batched(sorted(set(folds)), 500):
+        rows = connection.execute(
+            sa.select(record.c.fold, sa.func.min(listing.c.day))
+            .join(listing, listing.c.paper_id == record.c.paper_id)
+            .where(record.c.fold.in_(some), listing.c.source == source)
+            .group_by(record.c.fold)
+        )
+        found.update({row[0]: row[1] for row in rows})
+    return found
+
+
+def nothing_yet(connection: sa.Connection, source: str, days: Iterable[date]) -> None:
+    """The source answers again, and these days, which had failed, are still to come."""
+    for day in days:
+        mine = (collected.c.source == source, collected.c.day == day, collected.c.state == FAILED)
+        connection.execute(sa.delete(collected).where(*mine))

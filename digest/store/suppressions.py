@@ -6,7 +6,7 @@ without keeping the address.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
@@ -77,7 +77,7 @@ def add(connection: sa.Connection, new: Suppression) -> bool:
         )
         changed = bool(connection.execute(stronger.returning(suppression.c.address_hash)).all())
     if changed:
-        _tell(connection, new)
+        heed(connection, new)
     return changed
 
 
@@ -121,14 +121,7 @@ def held(connection: sa.Connection, addresses: Iterable[str]) -> dict[str, Suppr
     return found
 
 
-def forget_address(connection: sa.Connection, address: str) -> None:
-    """Keep but the hash: for the deletion of a subscriber."""
-    connection.execute(
-        sa.update(suppression).where(suppression.c.address_hash == hash_of(address)).values(address=None)
-    )
-
-
-def _tell(connection: sa.Connection, new: Suppression) -> None:
+def heed(connection: sa.Connection, new: Suppression) -> None:
     """Set the state of the subscriber with this address, and remember what it was."""
     if new.address:
         reader = _reader(connection, new.address)
@@ -146,6 +139,24 @@ def _tell(connection: sa.Connection, new: Suppression) -> None:
             .where(suppression.c.address_hash == new.address_hash)
             .values(was=f"{reader.state.value}:{reader.state_reason}")
         )
+
+
+def heed_all(connection: sa.Connection, addresses: Collection[str]) -> set[str]:
+    """Those of these case-folded addresses that are suppressed; their subscribers are told."""
+    # Most lists are empty, and this is asked for every letter.
+    if connection.execute(sa.select(suppression.c.address_hash).limit(1)).first() is None:
+        return set()
+    found = held(connection, addresses)
+    for address, one in found.items():
+        heed(connection, replace(one, address=address))
+    return set(found)
+
+
+def forget_address(connection: sa.Connection, address: str) -> None:
+    """Keep but the hash: for the deletion of a subscriber."""
+    connection.execute(
+        sa.update(suppression).where(suppression.c.address_hash == hash_of(address)).values(address=None)
+    )
 
 
 def _reader(connection: sa.Connection, address: str) -> Subscriber | None:

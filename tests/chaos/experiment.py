@@ -15,7 +15,6 @@ from math import log2
 from pathlib import Path
 from random import Random
 
-from digest.cli import COMMANDS
 from digest.model import LetterState
 
 from . import world
@@ -173,8 +172,7 @@ class _Experiment:
 
     def _resume(self) -> None:
         """A relay that refuses so much may have paused the delivery; the operator does not mind."""
-        if "resume" in COMMANDS:
-            command(self._life(), "resume")
+        command(self._life(), "resume")
 
     def _life(self, death: Death | None = None) -> Life:
         return Life(self.home, f"life{next(self.names)}", self.ahead, death or Death())

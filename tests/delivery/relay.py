@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Collection
 
 from digest.delivery.transport import Parcel, Supply
 from digest.errors import RelayUnusable
@@ -23,7 +22,6 @@ class Relay:
     """`hear` is awaited before a parcel leaves, `say` after it left; what either raises is the relay's fault."""
 
     name = "relay:here"
-    patience = timedelta(minutes=1)
 
     def __init__(self, in_flight: int = 4) -> None:
         self.in_flight = in_flight
@@ -41,8 +39,8 @@ class Relay:
     async def close(self) -> None:
         pass
 
-    async def settle(self, message_id: str) -> Outcome | None:
-        return None
+    async def settle(self, message_ids: Collection[str]) -> dict[str, Outcome]:
+        return {}
 
     async def carry(self, supply: Supply) -> None:
         working = [asyncio.create_task(self._work(supply)) for _ in range(min(self.in_flight, supply.connections))]

@@ -6,10 +6,12 @@ import asyncio
 import email
 import email.policy
 import mailbox
+import os
 import subprocess
 import sys
 import textwrap
 import threading
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -45,7 +47,7 @@ def deliver(folder: Path, *parcels: Parcel) -> list[Outcome]:
 
 
 def settle(folder: Path, message_id: str) -> Outcome | None:
-    return asyncio.run(Maildir(folder).settle(message_id))
+    return asyncio.run(Maildir(folder).settle([message_id])).get(message_id)
 
 
 def files(folder: Path, part: str) -> list[Path]:
@@ -207,6 +209,23 @@ def test_what_was_filed_settles_as_sent_and_what_was_not_can_be_sent_again(tmp_p
     missing = settle(tmp_path, "<9@x>")
     assert missing is not None
     assert missing.state is LetterState.DEFERRED
+
+
+def test_many_are_settled_with_one_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outcomes = deliver(tmp_path, *(parcel(f"r{i}@x", f"<{i}@x>") for i in range(5)))
+    looked = Counter[str]()
+    scandir = os.scandir
+
+    def count(path: Path) -> object:
+        looked[str(path)] += 1
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", count)
+    found = asyncio.run(Maildir(tmp_path).settle([f"<{i}@x>" for i in range(9)]))
+    monkeypatch.undo()
+    assert [found[f"<{i}@x>"].where for i in range(5)] == [one.where for one in outcomes]
+    assert {found[f"<{i}@x>"].state for i in range(5, 9)} == {LetterState.DEFERRED}
+    assert set(looked.values()) == {1}
 
 
 def test_settling_before_there_is_a_folder(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from digest.delivery.replies import POLICY, REPLY_LIMIT, clean_reply, enhanced_status, explain, judge, judged_sent
+from digest.delivery.policy import POLICY
+from digest.delivery.replies import REPLY_LIMIT, clean_reply, enhanced_status, explain, judge, judged_sent
 from digest.errors import RelayUnusable
 from digest.model import LetterState, Outcome
 

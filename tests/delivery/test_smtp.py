@@ -258,7 +258,7 @@ def test_never_more_connections_than_configured() -> None:
 
 
 def test_nobody_can_ask_a_server_what_became_of_a_message() -> None:
-    assert asyncio.run(Smtp(config(1), None, None).settle("<1@x>")) is None
+    assert asyncio.run(Smtp(config(1), None, None).settle(["<1@x>"])) == {}
 
 
 # ---- TLS and login

@@ -8,6 +8,7 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,9 @@ from returned_mails import Original, complaint, crlf, exim, postfix, vacation
 from scripted_imap import ScriptedImap
 
 from digest import config
-from digest.bounces import returns_of
+from digest.bounces import Desk, Taken, returns_of
 from digest.letters.verp import Returns
+from digest.service import Service
 from digest.store import letters, subscribers
 from digest.store.opening import open_store
 
@@ -177,6 +179,43 @@ def test_a_mailbox_over_imap(digest: Digest, monkeypatch: pytest.MonkeyPatch) ->
         assert "there is no mail to read" in digest("bounces", "--imap").out
         monkeypatch.setenv("BOUNCES_PASSWORD", "guess")
         assert "the login was refused" in digest("bounces", "--imap", code=5).err
+
+
+def test_the_service_reads_the_mailbox(
+    digest: Digest, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One mail that cannot be taken stops no other; a mailbox that is down is asked again."""
+    caplog.set_level("INFO")
+    mails = [vacation(), postfix(*UNKNOWN, letter=original(digest)), b"\0\xff"]
+    monkeypatch.setenv("BOUNCES_PASSWORD", "sesame")
+    take = Desk.take
+
+    def defect(self: Desk, data: bytes) -> Taken:
+        if data == vacation():
+            raise RuntimeError("a defect")
+        return take(self, data)
+
+    monkeypatch.setattr(Desk, "take", defect)
+    with ScriptedImap(mails) as server:
+        server.answers["SEARCH"] = b"* BYE\r\n"
+        text = (digest.home / "config.toml").read_text("utf-8")
+        login = 'tls = "none"\nuser = "back"\npassword_env = "BOUNCES_PASSWORD"\n'
+        digest.write("config.toml", f'{text}[bounces.imap]\nhost = "127.0.0.1"\nport = {server.port}\n{login}')
+        store = open_store(f"sqlite:///{digest.home}/digest.db")
+        service = Service(store, config.load(digest.home), threading.Event())
+        service.look_into_mailbox()
+        assert "it could not be searched" in caplog.text
+        assert states(digest)["alice"] == "active"
+        server.answers.clear()
+        service.look_into_mailbox()
+        assert (states(digest)["alice"], server.seen) == ("bounced", {101, 102})
+        assert "alice@example.org: suppressed (hard: " in caplog.text
+        assert "imap INBOX, mail 100 could not be taken" in caplog.text
+        assert "unknown: imap INBOX, mail 102" in caplog.text
+        assert "2 mails came back: 1 hard, 1 unknown" in caplog.text
+        service.stopping.set()
+        service.look_into_mailbox()
+        store.close()
 
 
 def test_what_is_missing_is_said(digest: Digest) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -136,6 +137,26 @@ def test_a_kill_forgets_nothing_either(home: Digest, serve: Callable[[], Serving
     second.wait(lambda: second.said("1 sent"))
     assert second.terminate() == 0
     assert len(home.mails()) == 1
+
+
+def test_a_mailbox_that_is_silent_delays_no_letter(home: Digest, serve: Callable[[], Serving]) -> None:
+    home("secret", "new")
+    drop(home, "today", PAPERS)
+    due(home, datetime.now(UTC) - timedelta(minutes=1))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(PATIENCE)
+        port = silent.getsockname()[1]
+        text = (home.home / "config.toml").read_text("utf-8")
+        login = 'tls = "none"\nuser = "back"\npassword_file = "password"\n'
+        home.write("password", "sesame")
+        home.write("config.toml", f'{text}[bounces.imap]\nhost = "127.0.0.1"\nport = {port}\n{login}')
+        running = serve()
+        connection, _ = silent.accept()
+        running.wait(lambda: len(home.mails()) == 1)
+        assert not running.said("imap 127.0.0.1"), "it is still waiting for a greeting"
+        connection.close()
+    running.wait(lambda: running.said("imap 127.0.0.1"))
+    assert running.terminate() == 0
 
 
 def test_a_relay_that_is_down_is_not_asked_every_tick(home: Digest, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -74,6 +75,23 @@ def test_a_field_is_filled_and_never_blanked(store: Store) -> None:
     assert one.authors == ("Ada Ant",)
     assert one.links == (Link("pdf", "https://x.org/a"),)
     assert one.abstract == rich.abstract
+
+
+def test_links_are_joined_and_none_is_doubled(store: Store) -> None:
+    code, pdf = Link("code", "https://github.com/a/b"), Link("pdf", "https://x.org/a")
+    for number, links in enumerate([(code,), (pdf, code), (pdf,)]):
+        add(store, paper("Bees", links=links), source=f"page:{number}")
+    (one,) = stored_papers(store)
+    assert one.links == (code, pdf)
+
+
+def test_votes_become_known_and_more_and_never_fewer(store: Store) -> None:
+    for votes, expected in ((None, None), (0, 0), (12, 12), (7, 12), (None, 12)):
+        with store.write() as connection:
+            one, other = entries(paper("Bees"), paper("Wasps"))
+            merging.take(connection, [replace(one, votes=votes), other], "page:a", NOW, day=DAY, undated=True)
+        with store.read() as connection:
+            assert [found.votes for _, found in papers.pool(connection, DAY, 1)] == [expected, None]
 
 
 def test_a_key_that_is_learned_later_is_known_from_then_on(store: Store) -> None:

@@ -6,15 +6,30 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from given import DAY, NOW, letter, meanwhile, subscribe, write
+import sqlalchemy as sa
+from given import (
+    DAY,
+    NOW,
+    ON_POSTGRESQL_ALONE,
+    add,
+    claim,
+    letter,
+    meanwhile,
+    of,
+    paper,
+    stored_papers,
+    subscribe,
+    write,
+)
 
-from digest.model import Subscriber, SubscriberState
-from digest.store import bounces, subscribers, suppressions
+from digest.model import LetterState, Subscriber, SubscriberState
+from digest.store import bounces, outbox, subscribers, suppressions, tables
 from digest.store.bounces import Bounce, Kind, Noted
 from digest.store.opening import Store
-from digest.store.suppressions import Suppression, hash_of
+from digest.store.suppressions import Reason, Suppression, hash_of
 
 ALICE = "alice@example.org"
+SUPPRESSED = Suppression(hash_of("alice@example.org"), "alice@example.org", "hard", "550", NOW, "bounce")
 
 
 def note(
@@ -195,3 +210,46 @@ def test_strange_words_are_stored(store: Store) -> None:
     with store.write() as connection:
         bounce = Bounce("a\udc80@example.org", "hard", NOW.astimezone(UTC), "\0\udc80 550", mail="\0")
         assert bounces.note(connection, replace(bounce, mail="m"), NOW, "bounce").suppressed
+
+
+def test_who_was_added_while_the_address_came_on_the_list_gets_no_letter(store: Store) -> None:
+    """Neither saw the other: the subscriber is active. More letters than are asked for wait behind."""
+    add(store, paper("Bees"))
+    readers = subscribe(store, "alice", "bela", "chen")
+    write(store, *(letter(one, *stored_papers(store)) for one in readers))
+    with store.write() as connection:
+        entry = {"address_hash": hash_of(ALICE), "address": None, "reason": "hard", "detail": "550"}
+        more = {"at": NOW, "source": "bounce", "was": ""}
+        connection.execute(sa.insert(tables.suppression), [entry | more])
+    assert claim(store, limit=2) == [of(store, one).id for one in readers[1:]]
+    assert (alice(store).state, alice(store).state_reason) == (
+        SubscriberState.BOUNCED,
+        "mail to this address came back: 550",
+    )
+    assert (of(store, readers[0]).state, of(store, readers[0]).attempts) == (LetterState.READY, 0)
+    with store.write() as connection:
+        assert outbox.suppress(connection, NOW) == 1
+    assert of(store, readers[0]).note == "the subscriber is bounced: mail to this address came back: 550"
+    remove(store)
+    assert alice(store).state is SubscriberState.ACTIVE, "as before"
+
+
+@pytest.mark.parametrize("reason", ["hard", "unsubscribe", "manual"])
+def test_whose_address_is_suppressed_after_the_letter_was_written_gets_none(store: Store, reason: Reason) -> None:
+    add(store, paper("Bees"))
+    readers = subscribe(store, "alice", "bela")
+    write(store, *(letter(one, *stored_papers(store)) for one in readers))
+    with store.write() as connection:
+        assert suppressions.add(connection, Suppression(hash_of(ALICE), ALICE, reason, "", NOW, "cli"))
+    assert claim(store) == [of(store, readers[1]).id]
+
+
+@ON_POSTGRESQL_ALONE
+def test_a_reader_who_is_added_while_the_address_is_suppressed_gets_no_letter(store: Store) -> None:
+    add(store, paper("Bees"))
+    with meanwhile(store, lambda connection: suppressions.add(connection, SUPPRESSED)):
+        (reader,) = subscribe(store, "alice")
+        write(store, letter(reader, *stored_papers(store)))
+    assert alice(store).state is SubscriberState.ACTIVE, "else this tests nothing"
+    assert claim(store) == []
+    assert alice(store).state is SubscriberState.BOUNCED

@@ -1,0 +1,1 @@
+"""How each kind of source is asked: a file a kind, and in `round.py` what they share."""

@@ -30,10 +30,9 @@ _PAGE = re.compile(
     r"<(?:!doctype\s+html\b|(?:html|head|body|script|meta|title|div|p|h1|center)[\s>])", re.IGNORECASE
 )
 _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_NUMBERED = re.compile(r"&#[xX]?[0-9a-fA-F]*;?")
 _REFERENCE = re.compile(
-    r"<!\[CDATA\[.*?(?:\]\]>|\Z)|<(?=[\s0-9=])"
-    r"|&(?:#[0-9]{1,7};|#x[0-9a-fA-F]{1,6};|([A-Za-z][A-Za-z0-9]{1,31});)?",
-    re.DOTALL,
+    r"<!\[CDATA\[.*?(?:\]\]>|\Z)|<(?=[\s0-9=])|&(?:#[0-9]{1,7};|([A-Za-z][A-Za-z0-9]{1,31});)?", re.DOTALL
 )
 _ABBREVIATED = 200  # characters of what a parser says
 
@@ -84,7 +83,7 @@ def tree(text: str, name: str, *, mend: bool, base: str = "") -> Element:
         return _parsed(text, base, recover=False)
     except etree.XMLSyntaxError as error:
         reason = " ".join(str(error.msg).split())[:_ABBREVIATED]
-    mended = _REFERENCE.sub(_mended, _NO_XML.sub("", text))
+    mended = _REFERENCE.sub(_mended, _NUMBERED.sub(_character, _NO_XML.sub("", text)))
     try:
         root = _parsed(mended, base, recover=mend)
     except etree.XMLSyntaxError:
@@ -169,9 +168,14 @@ def _mended(found: re.Match[str]) -> str:
     if found[0] == "&":
         return "&amp;"
     if found[1] is None:
-        character = unescape(found[0])
-        return found[0] if character in "<>&" else _NO_XML.sub("", character)
+        return found[0]
     if found[1] in ("amp", "lt", "gt", "quot", "apos"):
         return found[0]
     character = unescape(found[0])
     return character if character != found[0] else f"&amp;{found[1]};"
+
+
+def _character(found: re.Match[str]) -> str:
+    """The character of a number; none where XML has none, as libxml2 gives half a surrogate pair when it mends."""
+    text = unescape(found[0]) if 3 < len(found[0]) <= 12 else ""
+    return f"&#{ord(text)};" if text and text in "<>&" else _NO_XML.sub("", text).replace("\ufffd", "")

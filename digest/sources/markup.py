@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from html import unescape
 
+import nh3
+
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 # Each alternative ends at the next `<` at the latest or takes the text to its end, so that nothing is read twice.
 _TAG = re.compile(
@@ -17,6 +19,9 @@ _TAG = re.compile(
     r"((?:\s[^<>\"']*(?:\"[^\"<]*\"[^<>\"']*|'[^'<]*'[^<>\"']*)*)?)/?>",
     re.DOTALL,
 )
+
+
+_TAG_OR_SIGN = re.compile(f"(?:{_TAG.pattern})|<", re.DOTALL)
 
 
 def _set_of(names: str) -> frozenset[str]:
@@ -39,6 +44,8 @@ _INLINE = _set_of(
 _SCRIPTS = {"sub": "_", "inf": "_", "sup": "^"}
 _SILENT = _set_of("script style template svg iframe object noscript textarea")
 _KNOWN = _BLOCKS | _INLINE | _SILENT | _SCRIPTS.keys() | {"math"}
+_UNSOUND = re.compile("[\x00\ud800-\udfff]+")  # shown nowhere, and refused by the sanitiser
+_KEPT_BY_BROWSERS = {"noscript", "object", "iframe", "textarea", "template"}
 _LONGEST_SCRIPT = 24  # characters; what is longer is no index
 _DEEPEST_SCRIPT = 8
 _LOWER = {ord(char): char.lower() for char in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
@@ -68,8 +75,35 @@ def plain(html: str) -> str:
     Blocks and line breaks divide words; scripts, styles, comments and pictures are gone with what is in them;
     indices, exponents and MathML become LaTeX, for `readable()` to set.
     """
-    text = _text(html)
-    return _text(text) if _ESCAPED_TWICE.search(text) else text
+    text = _text(_sanitised(html))
+    return _text(_sanitised(text)) if _ESCAPED_TWICE.search(text) else text
+
+
+def _sanitised(html: str) -> str:
+    """HTML without scripts, comments, and all but the tags that we read, well formed."""
+    if "<" not in html:
+        return html
+    sound = _UNSOUND.sub("", html)
+    unprefixed = _PREFIX.sub(r"\1", sound.replace("<![CDATA[", "").replace("]]>", ""))
+    return nh3.clean(
+        _TAG_OR_SIGN.sub(_stray_escaped, unprefixed),
+        tags=set(_KNOWN - _SILENT),
+        clean_content_tags=set(_SILENT - _KEPT_BY_BROWSERS),
+        attributes={"math": {"alttext"}, "annotation": {"encoding"}},
+        link_rel=None,
+    )
+
+
+def _stray_escaped(found: re.Match[str]) -> str:
+    """A `<` that begins no tag that we know is a sign of the text: a browser would swallow what follows it."""
+    tag, attributes = (found[2] or "").lower(), (found[4] or "").strip()
+    if tag in _SILENT and found[0].endswith("/>"):
+        return ""
+    if found[0].startswith(("<!", "<?")) or (
+        tag in _KNOWN and not (len(tag) == 1 and attributes and "=" not in attributes)
+    ):
+        return found[0]
+    return f"&lt;{found[0][1:]}"
 
 
 def _text(html: str) -> str:

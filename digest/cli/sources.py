@@ -38,8 +38,8 @@ SHOWN = 5  # rejected feeds told; --json has all
 DAYS = 14  # shown of each source
 
 sources_app = typer.Typer(
-    help="How it goes with each source.\n\nWhen it answered last, what it had, what fails and why, when it is "
-    "tried again. A bar for each of the last 14 days: 0 the source had nothing, × it could not be read, · not known.",
+    help="How it goes with each source.\n\nWhen it answered last, what it had, what fails, when it is tried "
+    "again. A bar for each of the last 14 days: 0 it had nothing, × it could not be read, · not known.",
     rich_markup_mode=None,
     invoke_without_command=True,
     epilog="Example: digest sources --json",

@@ -75,8 +75,13 @@ def paper_key(text: str) -> str | None:
 
 def split_key(paper: Paper) -> str:
     """The key of a second paper under a title that is taken: `title:<fingerprint>~<8 hex>`, from its abstract."""
-    folded = fingerprint(paper.raw_abstract or paper.abstract)
-    return f"{title_key(paper.raw_title or paper.title)}~{blake2b(folded.encode(), digest_size=4).hexdigest()}"
+    # What is raw may be HTML, of which the mark-up says nothing.
+    title, abstract = (
+        shown if not raw or "<" in raw or "&" in raw else raw
+        for raw, shown in ((paper.raw_title, paper.title), (paper.raw_abstract, paper.abstract))
+    )
+    folded = fingerprint(abstract)
+    return f"{title_key(title)}~{blake2b(folded.encode(), digest_size=4).hexdigest()}"
 
 
 def same_paper(a: Paper, b: Paper) -> bool:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from digest.model import Entry, Link, Paper, Record
 from digest.sources.identity import title_key
 from digest.sources.markup import plain
+from digest.sources.weblinks import links_in
 from digest.text import readable
 
 MOST_AUTHORS = 5_000  # the largest collaborations have some 3,000
@@ -38,22 +39,26 @@ def paper_of(record: Record) -> Paper:
     if record.paper is not None:
         return record.paper
     title, abstract = record.title, record.abstract[:LONGEST_ABSTRACT]
+    raw = (title, abstract)
     if record.html:
         title, abstract = plain(title), plain(abstract)
     return Paper(
         title=readable(title),
         abstract=readable(abstract),
         authors=tuple(name for one in record.authors[:MOST_AUTHORS] if (name := readable(one))),
-        links=_links(record),
+        links=_links(record, abstract),
         keys=(*record.keys, title_key(title)),
-        raw_title=title,
-        raw_abstract=abstract,
+        raw_title=raw[0],
+        raw_abstract=raw[1],
         categories=record.categories,
     )
 
 
-def _links(record: Record) -> tuple[Link, ...]:
+def _links(record: Record, abstract: str) -> tuple[Link, ...]:
+    """One of each kind: what the source gives, what follows from the keys, and code that the abstract names."""
     links = {link.label: link for link in reversed(record.links)}
+    if "code" not in links and "git" in abstract:
+        links |= {link.label: link for link in reversed(links_in(abstract)) if link.label == "code"}
     for key in record.keys:
         if key.startswith("arxiv:"):
             number = key.removeprefix("arxiv:")

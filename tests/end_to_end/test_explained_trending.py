@@ -11,7 +11,8 @@ from rich.console import Console
 from digest.cli import common
 from digest.model import Entry, Paper
 from digest.sources.identity import title_key
-from digest.store import papers
+from digest.sources.record import told
+from digest.store import merging
 from digest.store.opening import open_store
 
 DAY = date(2025, 3, 14)
@@ -29,7 +30,8 @@ def alice(digest: Digest) -> Digest:
         for place, ((title, text), votes) in enumerate(zip(PAPERS, VOTES, strict=True), 1)
     ]
     with store.write() as connection:
-        papers.add(connection, listed, "hf:daily", DAY, len(listed), datetime(2025, 3, 14, 5, tzinfo=UTC))
+        records = [told(one) for one in listed]
+        merging.take(connection, records, "hf:daily", datetime(2025, 3, 14, 5, tzinfo=UTC), day=DAY)
     store.close()
     digest.profile("alice", "floor = 0")
     digest("profiles", "apply")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import date
 
 from digest.model import Link, Record
+from digest.sources.identity import split_key
 from digest.sources.record import LONGEST_ABSTRACT, fold, paper_of
 
 BEES = Record("Bees & \\emph{Oaks}", "They count to $x_i$.", ("Ann Li",), ("arxiv:2603.00017", "doi:10.1000/bees"))
@@ -19,7 +20,8 @@ def test_text_is_read_as_latex_and_html_as_html() -> None:
         replace(BEES, title="Bees &amp; <i>Oaks</i>", abstract="They count to x<sub>i</sub>.", html=True)
     )
     assert (html.title, html.abstract, html.keys) == (paper.title, paper.abstract, paper.keys)
-    assert html.raw_title == "Bees & Oaks", "what spellings are compared by has no mark-up"
+    assert html.raw_title == "Bees &amp; <i>Oaks</i>", "what came is kept"
+    assert split_key(html) == split_key(paper), "and what spellings are compared by has no mark-up"
 
 
 def test_links_follow_from_the_keys_and_none_is_doubled() -> None:

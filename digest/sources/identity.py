@@ -29,10 +29,11 @@ CONTAINMENT = 0.85
 # twice), of two DOIs, or of authors who have nobody in common.
 RESUBMITTED = 0.8
 # Shingles (runs of 16 letters) that two abstracts under different titles share. Of the 61,075 pairs of 350 real
-# papers no two share more than 0.03. NEARLY_SAME is enough by itself; ALIKE needs authors or a title that agree, and
-# words that do: what is polished changes all over, and two papers of one group share some sentences and no more.
+# papers no two share more than 0.03. NEARLY_SAME, of shingles or words, is enough by itself; ALIKE needs authors or
+# a title that agree, and words that do: what is polished changes all over, and two papers of one group share some sentences and no more. (Of
+# an abstract in which every seventh word is another one, 0.31 of the shingles stay, and 0.73 of the words.)
 NEARLY_SAME = 0.7
-ALIKE = 0.35
+ALIKE = 0.25
 POLISHED = 0.6  # of all words, as above
 # Fewer words than this tell nothing: a teaser, "Withdrawn by the authors".
 FEWEST_WORDS = 12
@@ -150,9 +151,9 @@ def near_duplicate(a: Paper, b: Paper) -> float:
         return 0.0
     if _told_apart(a.title, b.title) or _other_years(a, b) or (_VOLUME.match(a.abstract.casefold()) and not authors):
         return 0.0
-    if alike >= NEARLY_SAME:
-        return alike
     first, second = _words(a.abstract), _words(b.abstract)
+    if max(alike, _share(first, second)) >= NEARLY_SAME:
+        return alike
     small, large = _words(a.title), _words(b.title)
     agree = authors is not None or 2 * len(small & large) >= min(len(small), len(large))
     cut = len(first & second) >= CONTAINMENT * min(len(first), len(second))

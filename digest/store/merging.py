@@ -80,8 +80,10 @@ class _Merger:
         self.waiting: dict[int, Paper] = {}  # new papers that are still to be inserted
         self.sketched: dict[str, tuple[int, ...]] = {}  # abstract → its bands, which take a while to find
         self.ids = papers.ids_by_key(connection, [key for one in brought for key in one.keys])
-        self.papers = {one.id: one for one in papers.by_ids(connection, self.ids.values())}
-        self.ids |= papers.ids_by_key(connection, map(split_key, self._in_doubt()))
+        self.papers: dict[int, Paper] = {}
+        self._load(self.ids.values())
+        self.split = {id(one): split_key(one) for one in self._in_doubt()}
+        self.ids |= papers.ids_by_key(connection, self.split.values())
         strangers = [one for one in brought if not any(key in self.ids for key in one.keys)]
         self.alike = sketches.find(connection, [band for one in strangers for band in self._bands(one.abstract)])
         self._load([*self.ids.values(), *(one for found in self.alike.values() for one in found)])
@@ -107,7 +109,8 @@ class _Merger:
         if found is None:
             return self._add(replace(one, keys=keys))
         # It may prove to be others as well: those that have its other keys …
-        others = {at for key in keys if (at := self._at(key)) is not None and not self._two(found, at)}
+        apart = self.split.get(id(one), "")
+        others = {at for key in (*keys, apart) if (at := self._at(key)) is not None and not self._two(found, at)}
         is_news = one.abstract != self.papers[found].abstract
         self.merged += self._learn(found, one, keys)
         if is_news and (nearest := self._nearest(replace(one, keys=self.papers[found].keys), but=found)) is not None:
@@ -139,7 +142,11 @@ class _Merger:
             return key
         there = self.papers[at]
         if key.startswith("title:"):
-            return key if _surely(one, there) or same_paper(one, there) else split_key(one)
+            if _surely(one, there) or same_paper(one, there):
+                return key
+            apart = self.split.get(id(one)) or split_key(one)
+            at = self._at(apart)
+            return apart if at is None or same_paper(one, self.papers[at]) else ""
         return "" if two_ids(one, there) and not _same_title(one, there) else key
 
     def _two(self, one: int, other: int) -> bool:
@@ -236,12 +243,12 @@ class _Merger:
         self.papers |= {one.id: one for one in papers.by_ids(self.connection, missing)}
 
     def _in_doubt(self) -> Iterator[Paper]:
-        """Those that another paper of the same title may keep from their own key."""
+        """Those that another paper of the same title may keep from their own key, or kept when less was known."""
         times = Counter(key for one in self.brought for key in one.keys)
         for one in self.brought:
-            there = [self.papers[self.ids[key]] for key in one.keys if key in self.ids]
+            there = {at for key in one.keys if (at := self._at(key)) is not None}
             if any(times[key] > 1 for key in one.keys) or not all(
-                _surely(one, other) or same_paper(one, other) for other in there
+                same_paper(one, self.papers[other]) for other in there
             ):
                 yield one
 

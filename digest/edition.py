@@ -26,7 +26,7 @@ from digest.pool import Edition, Gap, Pool
 from digest.ranking.ranker import Reader
 from digest.store import editions, letters, outbox, subscribers
 from digest.store.opening import Store
-from digest.store.sql import batched
+from digest.store.sql import batched, keep_papers
 
 SHARD = 500  # subscribers chosen for and written in one transaction
 Due = tuple[Subscriber, date]
@@ -188,14 +188,18 @@ class Press:
         for attempt in range(3):
             try:
                 return self._try_shard(edition, shard, now, reopen)
-            except (IntegrityError, StoreLocked):
-                # Another run wrote some of these letters at the same time. The second look sees them.
+            except (IntegrityError, StoreLocked, letters.PapersUnited):
+                # Another run wrote some of these letters at the same time, or two papers proved to be one. The
+                # second look sees it.
                 if attempt == 2:
                     raise
+                edition = self.open(edition.day)
         raise AssertionError("unreachable")
 
     def _try_shard(self, edition: Edition, shard: Sequence[Subscriber], now: datetime, reopen: bool) -> Written:
         with self.store.write() as connection:
+            # Before any letter is locked: whoever brings papers together takes letters after it, too.
+            keep_papers(connection, as_they_are=True)
             if reopen:
                 letters.reopen(connection, self.anew(connection, edition, shard, now))
             there = letters.existing(connection, [(reader.id, edition.day) for reader in shard])

@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterable
 import sqlalchemy as sa
 
 from digest.model import Feedback
-from digest.store.sql import batched, dialect_insert
+from digest.store import papers
+from digest.store.sql import batched, dialect_insert, keep_papers
 from digest.store.tables import feedback
 
 _ORDER = (feedback.c.subscriber_id, feedback.c.at, feedback.c.paper_id)
@@ -39,8 +40,10 @@ def record(connection: sa.Connection, subscriber_id: int, rows: Iterable[Feedbac
     A verdict replaces another one on the same paper unless it is older; the same one again changes nothing and
     keeps its first time and source.
     """
+    keep_papers(connection, as_they_are=True)
+    same = papers.united(connection)  # who spoke may have looked before two papers proved to be one
     # A statement may touch a row only once; of two in one list the later one counts, as it would one by one.
-    newest = {one.paper_id: one for one in sorted(rows, key=lambda one: one.at)}
+    newest = {same.get(one.paper_id, one.paper_id): one for one in sorted(rows, key=lambda one: one.at)}
     values = [
         {"subscriber_id": subscriber_id, "paper_id": i, "kind": one.kind, "at": one.at, "source": one.source}
         for i, one in sorted(newest.items())

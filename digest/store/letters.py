@@ -12,19 +12,25 @@ from pydantic_core import from_json
 
 from digest.model import UNDELIVERED, Letter, LetterState, Paper, Pick, Reason, Subscriber
 from digest.store import papers, subscribers
-from digest.store.sql import batched, insert_new, maker
-from digest.store.tables import letter, pick
+from digest.store.sql import batched, insert_new, keep_papers, maker
+from digest.store.tables import history, letter, pick
 
 # To the letter what the partial indexes say (`tables.REMEMBERED`, `tables.SETTLED`), or these stay unused.
 _REMEMBERED = sa.text("NOT pick.void")
 _SETTLED = sa.text("letter.state NOT IN ('ready', 'deferred', 'sending')")
 
 
+class PapersUnited(Exception):
+    """A paper that was chosen proved to be another one meanwhile; it has to be chosen from what is stored now."""
+
+
 def write(connection: sa.Connection, edition_id: int, letters: Sequence[Letter]) -> int:
     """Insert letters with their picks. One whose (subscriber, slot) is there is left out. How many went in.
 
-    A pick that repeats a paper for its subscriber raises `IntegrityError`, and undoes the whole transaction.
+    A pick that repeats a paper for its subscriber raises `IntegrityError`, and one that proved to be another paper
+    `PapersUnited`; either undoes the whole transaction.
     """
+    keep_papers(connection, as_they_are=True)
     first: dict[tuple[int, date], Letter] = {}
     for one in letters:
         first.setdefault((one.subscriber.id, one.slot), one)
@@ -73,6 +79,8 @@ def write(connection: sa.Connection, edition_id: int, letters: Sequence[Letter])
         for place, p in enumerate((*one.picks, *one.also), 1)
     ]
     if picks:
+        if papers.united(connection).keys() & {row["paper_id"] for row in picks}:
+            raise PapersUnited
         # No "ignore" here: a pick that breaks the memory's unique key must undo the whole transaction.
         connection.execute(sa.insert(pick), picks)
     return len(went_in)
@@ -111,16 +119,19 @@ def empty(connection: sa.Connection, ids: Iterable[int]) -> dict[int, str]:
 def reopen(connection: sa.Connection, ids: Iterable[int]) -> None:
     """Take empty letters away, so that their slots can be written anew. They held no paper and went to nobody."""
     for some in batched(ids, 500):
-        connection.execute(
-            sa.delete(letter).where(letter.c.id.in_(some), letter.c.state == LetterState.EMPTY.value)
-        )
+        mine = sa.and_(letter.c.id.in_(some), letter.c.state == LetterState.EMPTY.value)
+        # One that was put off before its papers proved to be others has something to tell.
+        connection.execute(sa.delete(history).where(history.c.letter_id.in_(sa.select(letter.c.id).where(mine))))
+        connection.execute(sa.delete(letter).where(mine))
 
 
 def memory(
     connection: sa.Connection, subscriber_ids: Iterable[int], *, without: int | None = None
 ) -> dict[int, dict[int, date]]:
-    """subscriber id → {paper id → slot of the letter it was in}. `without` leaves one letter out."""
+    """subscriber id → {paper id → slot of the last letter it was in, under whatever name}. `without` leaves one
+    letter out."""
     out: dict[int, dict[int, date]] = {}
+    same = papers.united(connection)
     for some in batched(subscriber_ids, 500):
         rows = connection.execute(
             sa.select(pick.c.subscriber_id, pick.c.paper_id, letter.c.slot)
@@ -128,7 +139,8 @@ def memory(
             .where(pick.c.subscriber_id.in_(some), _REMEMBERED, letter.c.id != (without or 0))
         )
         for subscriber_id, paper_id, slot in rows:
-            out.setdefault(subscriber_id, {})[paper_id] = slot
+            mine, one = out.setdefault(subscriber_id, {}), same.get(paper_id, paper_id)
+            mine[one] = max(slot, mine.get(one, slot))
     return out
 
 

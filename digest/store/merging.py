@@ -19,8 +19,6 @@ from digest.store.sql import batched, keep_others_out, put
 from digest.store.tables import listing, paper, record
 from digest.store.uniting import unite
 
-UNTOLD = 300  # characters; from a shorter abstract no sketch is made, or a poor one
-
 
 @dataclass(frozen=True, slots=True)
 class Added:
@@ -69,8 +67,8 @@ def place(
     folds = [fold(one) for one in records]
     known = _by_fold(connection, folds)
     untold = {one: told for one, told in zip(folds, records, strict=True) if one not in known}
-    merger = _Merger(connection, [paper_of(told) for told in untold.values()], listed)
-    placed = dict(zip(untold, merger.run(now), strict=True))
+    merger = _Merger(connection, [paper_of(told) for told in untold.values()], now, listed)
+    placed = dict(zip(untold, merger.run(), strict=True))
     put(connection, record, ("fold", "paper_id"), sorted(placed.items()))
     # A paper that was known may have been brought together with another just now.
     ids = [merger.now_at(known[one]) if one in known else placed[one] for one in folds]
@@ -80,25 +78,27 @@ def place(
 class _Merger:
     """The papers that one call brings, against what is stored and against each other."""
 
-    def __init__(self, connection: sa.Connection, brought: Sequence[Paper], listed: bool) -> None:
-        self.connection, self.brought = connection, brought
+    def __init__(self, connection: sa.Connection, brought: Sequence[Paper], now: datetime, listed: bool) -> None:
+        self.connection, self.brought, self.now = connection, brought, now
         self.new = self.merged = 0
-        self.moved: dict[int, int] = {}  # the id of a paper that proved to be another → that one's
+        self.moved = papers.united(connection)  # the id of a paper that proved to be another → that one's
         self.waiting: dict[int, Paper] = {}  # new papers that are still to be inserted
         self.sketched: dict[str, tuple[int, ...]] = {}  # abstract → its bands, which take a while to find
         self.ids = papers.ids_by_key(connection, [key for one in brought for key in one.keys])
-        self.papers = {one.id: one for one in papers.by_ids(connection, self.ids.values())}
-        self.ids |= papers.ids_by_key(connection, map(split_key, self._in_doubt()))
+        self.papers: dict[int, Paper] = {}
+        self._load(self.ids.values())
+        self.split = {id(one): split_key(one) for one in self._in_doubt()}
+        self.ids |= papers.ids_by_key(connection, self.split.values())
         strangers = [one for one in brought if not any(key in self.ids for key in one.keys)]
         self.alike = sketches.find(connection, [band for one in strangers for band in self._bands(one.abstract)])
         self._load([*self.ids.values(), *(one for found in self.alike.values() for one in found)])
         self.unlisted = _without_listing(connection, self.papers) if listed else set()
         self.free = papers.free_ids(connection, len(brought))
 
-    def run(self, now: datetime) -> list[int]:
+    def run(self) -> list[int]:
         """Store the papers; the id of each."""
-        found = [self._place(one, now) for one in self.brought]
-        self._insert(now)
+        found = [self._place(one) for one in self.brought]
+        self._insert()
         return [self.now_at(one) for one in found]
 
     def now_at(self, paper_id: int) -> int:
@@ -106,7 +106,7 @@ class _Merger:
             paper_id = self.moved[paper_id]
         return paper_id
 
-    def _place(self, one: Paper, now: datetime) -> int:
+    def _place(self, one: Paper) -> int:
         keys = tuple(own for key in one.keys if (own := self._own(one, key)))
         found = next((at for key in keys if (at := self._at(key)) is not None), None)
         if found is None:
@@ -114,15 +114,20 @@ class _Merger:
         if found is None:
             return self._add(replace(one, keys=keys))
         # It may prove to be others as well: those that have its other keys …
-        others = {at for key in keys if (at := self._at(key)) is not None and not self._two(found, at)}
-        untold = len(self.papers[found].abstract) < UNTOLD
+        apart = self.split.get(id(one), "")
+        others = {at for key in (*keys, apart) if (at := self._at(key)) is not None and not self._two(found, at)}
+        is_news = one.abstract != self.papers[found].abstract
         self.merged += self._learn(found, one, keys)
-        if untold and (nearest := self._nearest(self.papers[found], but=found)) is not None:
+        if (
+            is_news
+            and (nearest := self._nearest(replace(one, keys=self.papers[found].keys), but=found)) is not None
+        ):
             others.add(nearest)  # … and the one whose abstract it has, now that this is told
         if others - {found}:
-            self._insert(now)
+            self._insert()
             for other in sorted(others - {found}):
-                found = self._unite(found, self.now_at(other))
+                if not self._two(found, at := self.now_at(other)):  # by now it may have an id of its own
+                    found = self._unite(found, at)
         return found
 
     def _add(self, one: Paper) -> int:
@@ -130,8 +135,7 @@ class _Merger:
         self.papers[number] = self.waiting[number] = replace(one, id=number)
         self.ids.update(dict.fromkeys(one.keys, number))
         self.new += 1
-        for band in self._bands(one.abstract):
-            self.alike.setdefault(band, []).append(number)
+        self._sketch(number, one.abstract)
         return number
 
     def _at(self, key: str) -> int | None:
@@ -146,7 +150,11 @@ class _Merger:
             return key
         there = self.papers[at]
         if key.startswith("title:"):
-            return key if _surely(one, there) or same_paper(one, there) else split_key(one)
+            if _surely(one, there) or same_paper(one, there):
+                return key
+            apart = self.split.get(id(one)) or split_key(one)
+            at = self._at(apart)
+            return apart if at is None or same_paper(one, self.papers[at]) else ""
         return "" if two_ids(one, there) and not _same_title(one, there) else key
 
     def _two(self, one: int, other: int) -> bool:
@@ -157,12 +165,28 @@ class _Merger:
     def _nearest(self, one: Paper, but: int = 0) -> int | None:
         """The paper with nearly the same abstract under another title."""
         near = self._bands(one.abstract)
-        if unasked := [band for band in near if band not in self.alike]:
-            self.alike |= sketches.find(self.connection, unasked)
-            self._load([i for band in unasked for i in self.alike.get(band, ())])
+        self._ask(near)
         there = {self.now_at(i) for band in near for i in self.alike.get(band, ())} - {but}
         alike = [(likeness, -i) for i in there if (likeness := near_duplicate(one, self.papers[i]))]
         return -max(alike)[1] if alike else None
+
+    def _ask(self, bands: Iterable[int]) -> None:
+        if unasked := [band for band in bands if band not in self.alike]:
+            self.alike |= sketches.find(self.connection, unasked)
+            self._load([i for band in unasked for i in self.alike[band]])
+
+    def _sketch(self, number: int, abstract: str) -> None:
+        """From now on a paper is found by this abstract; what a crowd shares finds the oldest of them."""
+        bands = self._bands(abstract)
+        self._ask(bands)
+        for band in bands:
+            if len(self.alike[band]) < sketches.CROWD and number not in self.alike[band]:
+                self.alike[band].append(number)
+
+    def _unsketch(self, number: int, abstract: str) -> None:
+        for band in self._bands(abstract):
+            if number in self.alike.get(band, ()):
+                self.alike[band].remove(number)
 
     def _bands(self, abstract: str) -> tuple[int, ...]:
         found = self.sketched.get(abstract)
@@ -184,14 +208,17 @@ class _Merger:
         self.papers[after.id] = after
         learned = [key for key in after.keys if key not in before.keys]
         self.ids.update(dict.fromkeys(learned, after.id))
+        if after.abstract != before.abstract:
+            self._unsketch(after.id, before.abstract)
+            self._sketch(after.id, after.abstract)
         if after.id in self.waiting:
             self.waiting[after.id] = after
         elif after != before:
             papers.update(self.connection, after)
             papers.learn(self.connection, [(key, after.id) for key in learned])
             if after.abstract != before.abstract:
-                of_both = (self._bands(before.abstract), self._bands(after.abstract))
-                sketches.replace(self.connection, after.id, *of_both)
+                sketches.remove(self.connection, after.id, self._bands(before.abstract))
+                sketches.add(self.connection, self._sketched_by(after))
 
     def _unite(self, one: int, other: int) -> int:
         """Two stored papers are one from now on; the id of it."""
@@ -201,8 +228,9 @@ class _Merger:
         first, second = (gone, keep) if keep in self.unlisted and gone not in self.unlisted else (keep, gone)
         if gone not in self.unlisted:
             self.unlisted.discard(keep)
-        sketches.replace(self.connection, gone, self._bands(self.papers[gone].abstract), ())
-        unite(self.connection, keep, gone)
+        self._unsketch(gone, self.papers[gone].abstract)
+        sketches.remove(self.connection, gone, self._bands(self.papers[gone].abstract))
+        unite(self.connection, keep, gone, self.now)
         both = completed(self.papers[first], self.papers[second])
         keys = self.papers[keep].keys + self.papers[gone].keys
         self.papers[keep] = replace(self.papers[keep], keys=keys)
@@ -210,23 +238,25 @@ class _Merger:
         self.moved[gone] = keep
         return keep
 
-    def _insert(self, now: datetime) -> None:
-        papers.insert(self.connection, self.waiting.values(), now)
-        rows = [(band, one.id) for one in self.waiting.values() for band in self._bands(one.abstract)]
-        sketches.add(self.connection, [row for row in rows if len(self.alike[row[0]]) <= sketches.CROWD])
+    def _insert(self) -> None:
+        papers.insert(self.connection, self.waiting.values(), self.now)
+        sketches.add(self.connection, [row for one in self.waiting.values() for row in self._sketched_by(one)])
         self.waiting = {}
 
+    def _sketched_by(self, one: Paper) -> list[tuple[int, int]]:
+        return [(band, one.id) for band in self._bands(one.abstract) if one.id in self.alike[band]]
+
     def _load(self, ids: Iterable[int]) -> None:
-        missing = {one for one in ids if one not in self.papers}
+        missing = {now for one in ids if (now := self.now_at(one)) not in self.papers}
         self.papers |= {one.id: one for one in papers.by_ids(self.connection, missing)}
 
     def _in_doubt(self) -> Iterator[Paper]:
-        """Those that another paper of the same title may keep from their own key."""
+        """Those that another paper of the same title may keep from their own key, or kept when less was known."""
         times = Counter(key for one in self.brought for key in one.keys)
         for one in self.brought:
-            there = [self.papers[self.ids[key]] for key in one.keys if key in self.ids]
+            there = {at for key in one.keys if (at := self._at(key)) is not None}
             if any(times[key] > 1 for key in one.keys) or not all(
-                _surely(one, other) or same_paper(one, other) for other in there
+                same_paper(one, self.papers[other]) for other in there
             ):
                 yield one
 

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from digest.model import Letter, Outcome, SubscriberState
 from digest.model import LetterState as S
-from digest.store import suppressions
+from digest.store import papers, suppressions
 from digest.store.sql import batched
 from digest.store.tables import history, letter, pick, subscriber
 
@@ -56,7 +56,7 @@ TRANSITIONS: dict[str, Transition] = {
     "suppress": Transition(WAITING, S.SUPPRESSED, forgets=True),
     # an operator takes back what waits
     "cancel": Transition(WAITING, S.SUPPRESSED, forgets=True),
-    # its only papers proved to be ones that its reader had been sent under other names
+    # its only papers proved to be ones that its reader has been sent under other names
     "spend": Transition(WAITING, S.EMPTY),
     # an operator's word on a letter in doubt: send it again under the same Message-ID …
     "resend": Transition((S.UNCERTAIN,), S.READY),
@@ -73,6 +73,7 @@ FIRST_RETRY = timedelta(minutes=5)  # the longest wait after the first try; doub
 LAST_RETRY = timedelta(hours=4)
 SOONEST_RETRY = timedelta(minutes=1)
 RETRIES = 8  # after so many tries the wait grows no more
+SPENT = "what it held proved to be papers that this reader was sent before"
 
 # To the letter what the partial indexes say (`tables.WAITING`, `tables.SENDING`), or these stay unused.
 _WAITING = sa.text("letter.state IN ('ready', 'deferred')")
@@ -189,6 +190,7 @@ def record(
         if one.state is S.SENT
     ]
     recorded = 0
+    again: list[int] = []
     if sent:
         statement = (
             sa.update(letter)
@@ -214,6 +216,8 @@ def record(
         moved = _move(connection, _BY_STATE[one.state], [letter.c.id == i, letter.c.lease == lease], values)
         _tell(connection, moved, now, one.state, None, one.kind)
         recorded += len(moved)
+        again += moved if one.state is S.DEFERRED else []
+    _weed(connection, again, now)
     return recorded
 
 
@@ -241,7 +245,9 @@ def give_back(
     held = 0
     for some in batched(sorted(ids), 500):
         values = {"note": why, "next_try_at": until or now, "attempts": letter.c.attempts - 1}
-        held += len(_move(connection, "back", [letter.c.id.in_(some), letter.c.lease == lease], values))
+        moved = _move(connection, "back", [letter.c.id.in_(some), letter.c.lease == lease], values)
+        held += len(moved)
+        _weed(connection, moved, now)
     return held
 
 
@@ -270,10 +276,63 @@ def expire(connection: sa.Connection, now: datetime, superseded: Iterable[tuple[
     return moved
 
 
-def spend(connection: sa.Connection, ids: Sequence[int], note: str) -> None:
-    """These waiting letters hold no paper any more; `note` says why they are empty."""
+def once(connection: sa.Connection, one: int, now: datetime) -> None:
+    """Paper `one` is also known as others. Each reader keeps it in one letter; what is left without any is empty.
+
+    Nothing is taken out of a letter that may have left; of those that wait the first one keeps the paper, if no
+    other letter has it.
+    """
+    names = [one, *papers.names_of(connection, one)]
+    has_it = sa.and_(pick.c.paper_id.in_(names), sa.not_(pick.c.void))
+    several = sa.select(pick.c.subscriber_id).where(has_it).group_by(pick.c.subscriber_id)
+    twice = connection.execute(several.having(sa.func.count() > 1)).scalars().all()
+    # Locked, so that no courier takes a letter while a paper is taken out of it.
+    rows = [
+        row
+        for some in batched(twice, 500)
+        for row in connection.execute(
+            sa.select(pick.c.subscriber_id, pick.c.letter_id, pick.c.place, letter.c.state, letter.c.in_doubt)
+            .join(letter, letter.c.id == pick.c.letter_id)
+            .where(has_it, pick.c.subscriber_id.in_(some))
+            .order_by(pick.c.letter_id, pick.c.place)
+            .with_for_update(of=letter)
+        )
+    ]
+    by_reader: dict[int, list[sa.Row[tuple[int, int, int, str, bool]]]] = {}
+    for row in rows:
+        by_reader.setdefault(row.subscriber_id, []).append(row)
+    waiting = {state.value for state in WAITING}
+    touched = set()
+    for found in by_reader.values():
+        free = [row for row in found if row.state in waiting and not row.in_doubt]
+        for row in free if len(free) < len(found) else free[1:]:
+            this = sa.and_(pick.c.letter_id == row.letter_id, pick.c.place == row.place)
+            connection.execute(sa.delete(pick).where(this))
+            touched.add(row.letter_id)
+    for some in batched(sorted(touched), 500):
+        left = set(connection.execute(sa.select(pick.c.letter_id).where(pick.c.letter_id.in_(some))).scalars())
+        spend(connection, [i for i in some if i not in left], now)
+
+
+def spend(connection: sa.Connection, ids: Iterable[int], now: datetime) -> int:
+    """These waiting letters hold no paper any more; how many were."""
+    number = 0
     for some in batched(ids, 500):
-        _move(connection, "spend", [letter.c.id.in_(some)], {"note": note, "next_try_at": None})
+        moved = _move(connection, "spend", [letter.c.id.in_(some)], {"note": SPENT, "next_try_at": None})
+        _tell(connection, moved, now, S.EMPTY, SPENT)
+        number += len(moved)
+    return number
+
+
+def _weed(connection: sa.Connection, ids: Sequence[int], now: datetime) -> None:
+    """These letters wait again. Meanwhile a paper of theirs may have proved to be one of another letter's."""
+    if ids and (same := papers.united(connection)):
+        found: set[int] = set()
+        for some in batched(ids, 500):
+            picked = sa.select(pick.c.paper_id).where(pick.c.letter_id.in_(some)).distinct()
+            found.update(same.get(i, i) for i in connection.execute(picked).scalars())
+        for one in sorted(found.intersection(same.values())):
+            once(connection, one, now)
 
 
 def _expire(connection: sa.Connection, where: Sequence[sa.ColumnElement[bool]], now: datetime) -> int:

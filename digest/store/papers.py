@@ -12,6 +12,9 @@ from digest.store.sql import batched, dialect_insert
 from digest.store.tables import feedback, listing, paper, paper_key
 
 
+_UNITED = paper.c.same_as > 0
+
+
 def by_ids(connection: sa.Connection, ids: Iterable[int]) -> list[Paper]:
     """The papers with these ids, in the order of the ids, each with its keys."""
     out: list[Paper] = []
@@ -71,9 +74,22 @@ def last_arrival(connection: sa.Connection, day: date, window_days: int) -> date
     return connection.execute(sa.select(sa.func.max(paper.c.added_at)).where(listed)).scalar()
 
 
+def united(connection: sa.Connection) -> dict[int, int]:
+    """The id of each paper that proved to be another → that one's."""
+    # Said so, SQLite goes by the index.
+    return {r.id: r.same_as for r in connection.execute(sa.select(paper.c.id, paper.c.same_as).where(_UNITED))}
+
+
+def names_of(connection: sa.Connection, paper_id: int) -> list[int]:
+    """The ids by which this paper was known, too, before it proved to be one."""
+    found = sa.select(paper.c.id).where(paper.c.same_as == paper_id).order_by(paper.c.id)
+    return list(connection.execute(found).scalars())
+
+
 def count(connection: sa.Connection) -> tuple[int, int]:
     """(papers, listings)"""
-    papers = connection.execute(sa.select(sa.func.count()).select_from(paper)).scalar_one()
+    alone = sa.select(sa.func.count()).select_from(paper).where(paper.c.same_as.is_(None))
+    papers = connection.execute(alone).scalar_one()
     return papers, connection.execute(sa.select(sa.func.count()).select_from(listing)).scalar_one()
 
 

@@ -31,9 +31,8 @@ def add(connection: sa.Connection, rows: Iterable[tuple[int, int]]) -> None:
     put(connection, sketch, ("band", "paper_id"), sorted(rows))
 
 
-def replace(connection: sa.Connection, paper_id: int, before: Collection[int], after: Collection[int]) -> None:
-    """The bands of a paper whose abstract has changed."""
-    if before:
-        mine = sa.and_(sketch.c.paper_id == paper_id, sketch.c.band.in_(before))
+def remove(connection: sa.Connection, paper_id: int, bands: Collection[int]) -> None:
+    """A paper is found by these bands no more."""
+    if bands:
+        mine = sa.and_(sketch.c.paper_id == paper_id, sketch.c.band.in_(bands))
         connection.execute(sa.delete(sketch).where(mine))
-    add(connection, [(band, paper_id) for band in after])

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 T = TypeVar("T")
+PAPERS_LOCK = 0x70617065  # any number that is nobody else's
 
 
 def dialect_insert(connection: sa.Connection, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
@@ -76,6 +77,13 @@ def maker(kind: type[T]) -> Callable[..., T]:
         return cast(T, made)
 
     return make
+
+
+def keep_papers(connection: sa.Connection, *, as_they_are: bool) -> None:
+    """Until this transaction ends no two papers become one (`as_they_are`), or nobody counts on what they are."""
+    if connection.dialect.name == "postgresql":  # SQLite's writer is alone anyway
+        lock = sa.func.pg_advisory_xact_lock_shared if as_they_are else sa.func.pg_advisory_xact_lock
+        connection.execute(sa.select(lock(PAPERS_LOCK)))
 
 
 def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:

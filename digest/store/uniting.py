@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 import sqlalchemy as sa
 
 from digest.store import outbox
-from digest.store.sql import batched, insert_ignore
-from digest.store.tables import feedback, letter, listing, paper, paper_key, pick, record, vote
-
-ONE_PAPER = "what it held proved to be a paper that this reader was sent before"
+from digest.store.sql import dialect_insert, insert_ignore, keep_papers
+from digest.store.tables import feedback, listing, paper, paper_key, pick, record, vote
 
 
-def unite(connection: sa.Connection, keep: int, gone: int) -> None:
+def unite(connection: sa.Connection, keep: int, gone: int, now: datetime) -> None:
     """Paper `gone` is paper `keep` from now on: keys, listings, votes, verdicts and the memory of letters follow.
 
-    A reader who was sent both keeps both letters as they are; to them alone `gone` stays, as the same as `keep`. Of
-    two letters that still wait only one keeps the paper, and none does where the other was sent.
+    A reader who was sent both keeps both letters as they are. Of two letters that still wait only one keeps the
+    paper, and none does where the other was sent. `gone` stays as the same as `keep`, for those who chose from what
+    was stored before; nothing lists it.
     """
+    keep_papers(connection, as_they_are=False)
     for table in (paper_key, record):
         connection.execute(sa.update(table).where(table.c.paper_id == gone).values(paper_id=keep))
     _listings(connection, keep, gone)
     _feedback(connection, keep, gone)
-    _picks(connection, keep, gone)
-    connection.execute(sa.update(paper).where(paper.c.same_as == gone).values(same_as=keep))
-    still = connection.execute(sa.select(pick.c.letter_id).where(pick.c.paper_id == gone).limit(1)).first()
-    if still:
-        connection.execute(sa.update(paper).where(paper.c.id == gone).values(same_as=keep))
-    else:
-        connection.execute(sa.delete(paper).where(paper.c.id == gone))
+    connection.execute(
+        sa.update(paper).where(sa.or_(paper.c.id == gone, paper.c.same_as == gone)).values(same_as=keep)
+    )
+    outbox.once(connection, keep, now)
+    _picks(connection, keep)
 
 
 def _listings(connection: sa.Connection, keep: int, gone: int) -> None:
@@ -44,14 +43,23 @@ def _listings(connection: sa.Connection, keep: int, gone: int) -> None:
         better = {"position": min(row["position"], there["position"]), "votes": max(counts, default=None)}
         connection.execute(sa.update(listing).where(mine).values(better))
     connection.execute(sa.delete(listing).where(listing.c.paper_id == gone))
-    votes = connection.execute(sa.select(vote).where(vote.c.paper_id == gone)).mappings().all()
-    insert_ignore(connection, vote, [{**row, "paper_id": keep} for row in votes])
-    connection.execute(sa.delete(vote).where(vote.c.paper_id == gone))
+    counted = connection.execute(sa.select(vote).where(vote.c.paper_id == gone)).mappings().all()
+    if counted:
+        statement = dialect_insert(connection, vote)
+        higher = statement.on_conflict_do_update(
+            index_elements=list(vote.primary_key.columns),
+            set_={"votes": statement.excluded.votes},
+            where=vote.c.votes < statement.excluded.votes,
+        )
+        connection.execute(higher, [{**row, "paper_id": keep} for row in counted])
+        connection.execute(sa.delete(vote).where(vote.c.paper_id == gone))
 
 
 def _feedback(connection: sa.Connection, keep: int, gone: int) -> None:
     """Of a reader's two verdicts the newer one counts."""
-    both = _by_reader(connection, sa.select(feedback).where(feedback.c.paper_id.in_([keep, gone])))
+    both: dict[int, list[Mapping[str, object]]] = {}
+    for row in connection.execute(sa.select(feedback).where(feedback.c.paper_id.in_([keep, gone]))).mappings():
+        both.setdefault(row["subscriber_id"], []).append(dict(row))
     for rows in both.values():
         newest = max(rows, key=lambda row: (row["at"], row["paper_id"] == keep))
         mine = feedback.c.subscriber_id == newest["subscriber_id"]
@@ -59,46 +67,19 @@ def _feedback(connection: sa.Connection, keep: int, gone: int) -> None:
         connection.execute(sa.insert(feedback).values(**{**newest, "paper_id": keep}))
 
 
-def _picks(connection: sa.Connection, keep: int, gone: int) -> None:
-    # Locked, so that no courier takes a letter while a paper is taken out of it.
+def _picks(connection: sa.Connection, keep: int) -> None:
+    """Letters name `keep`, but where a reader has several: the others go on naming what it was known as."""
+    others = sa.select(paper.c.id).where(paper.c.same_as == keep)
+    connection.execute(sa.update(pick).where(pick.c.paper_id.in_(others), pick.c.void).values(paper_id=keep))
     rows = connection.execute(
-        sa.select(pick.c.subscriber_id, pick.c.letter_id, pick.c.place, pick.c.paper_id, letter.c.state)
-        .add_columns(letter.c.in_doubt)
-        .join(letter, letter.c.id == pick.c.letter_id)
-        .where(pick.c.paper_id.in_([keep, gone]), sa.not_(pick.c.void))
-        .order_by(pick.c.letter_id, pick.c.place)
-        .with_for_update(of=letter)
+        sa.select(pick.c.letter_id, pick.c.place, pick.c.subscriber_id, pick.c.paper_id)
+        .where(sa.or_(pick.c.paper_id == keep, pick.c.paper_id.in_(others)), sa.not_(pick.c.void))
+        .order_by(pick.c.paper_id != keep, pick.c.letter_id, pick.c.place)
     ).all()
-    by_reader: dict[int, list[sa.Row[tuple[int, int, int, int, str, bool]]]] = {}
+    first: dict[int, sa.Row[tuple[int, int, int, int]]] = {}
     for row in rows:
-        by_reader.setdefault(row.subscriber_id, []).append(row)
-    waiting = {state.value for state in outbox.WAITING}
-    twice = [found for found in by_reader.values() if len(found) > 1]
-    out = []
-    for found in twice:
-        # The later of two that wait; nothing can be taken out of a letter that may have left.
-        free = [row for row in found if row.state in waiting and not row.in_doubt]
-        out += free[-1:]
-    for row in out:
-        this = sa.and_(pick.c.letter_id == row.letter_id, pick.c.place == row.place)
-        connection.execute(sa.delete(pick).where(this))
-    for some in batched({row.letter_id for row in out}, 500):
-        left = sa.select(pick.c.letter_id).where(pick.c.letter_id.in_(some))
-        spent = set(some) - set(connection.execute(left).scalars())
-        outbox.spend(connection, sorted(spent), ONE_PAPER)
-    # Where both stay, `gone` stays in its letter: memory holds `keep` already.
-    other = pick.alias("other")
-    has_both = sa.exists().where(
-        other.c.subscriber_id == pick.c.subscriber_id, other.c.paper_id == keep, sa.not_(other.c.void)
-    )
-    mine = sa.and_(pick.c.paper_id == gone, sa.or_(pick.c.void, sa.not_(has_both)))
-    connection.execute(sa.update(pick).where(mine).values(paper_id=keep))
-
-
-def _by_reader(
-    connection: sa.Connection, query: sa.Select[tuple[object, ...]]
-) -> dict[int, list[Mapping[str, object]]]:
-    found: dict[int, list[Mapping[str, object]]] = {}
-    for row in connection.execute(query).mappings():
-        found.setdefault(row["subscriber_id"], []).append(dict(row))
-    return found
+        first.setdefault(row.subscriber_id, row)
+    for row in first.values():
+        if row.paper_id != keep:
+            mine = sa.and_(pick.c.letter_id == row.letter_id, pick.c.place == row.place)
+            connection.execute(sa.update(pick).where(mine).values(paper_id=keep))

@@ -94,6 +94,7 @@ ACTS: dict[str, Callable[[sa.Connection, str, list[int]], object]] = {
     "expire": lambda connection, lease, ids: outbox.expire(connection, NOW + 25 * HOUR),
     "suppress": _suppress,
     "cancel": lambda connection, lease, ids: outbox.cancel(connection, NOW),
+    "spend": lambda connection, lease, ids: outbox.spend(connection, ids, NOW),
     "resend": lambda connection, lease, ids: outbox.decide(connection, "resend", NOW, ids),
     "settle": lambda connection, lease, ids: outbox.decide(connection, "settle", NOW, ids),
     "drop": lambda connection, lease, ids: outbox.decide(connection, "drop", NOW, ids),

@@ -13,6 +13,7 @@ from digest.collecting.round import Collected, Failure, Round, Work
 from digest.config import Config
 from digest.errors import FetchStopped, StoreError
 from digest.fetch import Client
+from digest.patience import patient_collector
 from digest.store import sources
 from digest.store.opening import Store
 from digest.store.rehearsal import rehearsal
@@ -53,6 +54,7 @@ def collect(
     """
     chosen = [one for one in config.sources if not only or one.name in only]
     with ExitStack() as stack:
+        stack.enter_context(patient_collector())
         if client is None and any(one.kind not in _FILES for one in chosen):
             client = stack.enter_context(client_of(config, stop))
         with store.read() as connection:

@@ -8,7 +8,6 @@ under way (see `recovery`), and what is in doubt is never sent unasked.
 from __future__ import annotations
 
 import asyncio
-import gc
 import heapq
 import logging
 import math
@@ -41,6 +40,7 @@ from digest.errors import (
 from digest.ledger import Ledger
 from digest.letters.compose import Composer
 from digest.model import Letter, LetterState, Outcome
+from digest.patience import patient_collector
 from digest.recovery import settle_abandoned
 from digest.store import couriers, outbox, pauses
 from digest.store.opening import Store
@@ -61,7 +61,6 @@ PATIENCE = timedelta(minutes=10)  # for which a round waits until the pace allow
 RETURNS = 3  # so often the transport may give a letter back; then it waits for the next run
 TOLD = 1000  # troubles that are told one by one
 LATER = "its turn comes later"
-YOUNG = 200 * BATCH  # objects that are made before the collector looks at them; a letter is some 60
 ANYBODY = ""  # a provider that no address has: what holds for it holds for all
 
 log = logging.getLogger(__name__)
@@ -120,9 +119,8 @@ def deliver(
     with store.read() as connection:
         waiting = outbox.next_try(connection)
         paused = pauses.in_force(connection, now())
-    if (
-        waiting is not None and waiting <= now()
-    ):  # else a relay that is down need not be asked: nothing is to be said
+    # Else a relay that is down need not be asked: nothing is to be said.
+    if waiting is not None and waiting <= now():
         if EVERYTHING in paused:
             done.stopped = _as_error(paused[EVERYTHING])
         else:
@@ -133,18 +131,11 @@ def deliver(
 
 
 def _round(one: _Round) -> None:
-    # What is there by now stays; the collector need not look through all of it again and again. Nor through the
-    # letters in hand, which hold no circles: it waits until there is more than they are made of.
-    usual = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(YOUNG, *usual[1:])
     try:
-        asyncio.run(one.go())
+        with patient_collector():
+            asyncio.run(one.go())
     except DigestError as error:
         one.result.stopped = error
-    finally:
-        gc.set_threshold(*usual)
-        gc.unfreeze()
 
 
 def _count(done: Delivered, letter: Letter, outcome: Outcome) -> None:

@@ -31,6 +31,8 @@ def clean(text: str) -> str:
     if not (text.isascii() and text.isprintable()):
         # Dropping comes before composing: what stood between a letter and its accent may be gone now.
         text = unicodedata.normalize("NFC", _DROPPED.sub("", text))
+    elif "  " not in text and text[:1] != " " != text[-1:]:
+        return text  # as most is, and to take it apart would cost several times as much
     return " ".join(text.split())
 
 
@@ -154,7 +156,7 @@ _LONGEST_FORMULA = 2_000  # characters; two money signs further apart than this 
 _URL = r"(?i:https?)://(?:[^\s{}\\<>\"$]|\\[_%#&~])+"
 _TOKEN = re.compile(rf"\\([A-Za-z]+)|\\(.?)|({_URL})|``|''|-{{2,}}|[{{}}$~]", re.DOTALL)
 _MATH_TOKEN = re.compile(r"\\([A-Za-z]+)|\\(.?)|()(?:[{}$~^_'&])", re.DOTALL)
-_SPECIAL = re.compile(r"[\\${}~]|--|``|''")
+_SPECIAL = ("\\", "$", "{", "}", "~", "--", "``", "''")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _DOLLARS = re.compile(r"\\.|\$+", re.DOTALL)
 _FORMULA_SIGN = re.compile(r"[\\^_]")
@@ -171,7 +173,7 @@ def readable(text: str) -> str:
     money. `%` is a percent sign: abstracts are not source files, and dropping the rest of a line would lose words.
     """
     text = clean(text)
-    if not _SPECIAL.search(text):
+    if not any(sign in text for sign in _SPECIAL):
         return text
     return clean(_Reader(text).run(0, len(text), math=False, depth=0))
 

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "digest"
 FLOORS: dict[str, int] = {
     # words
     **dict.fromkeys(
-        ("model", "errors", "fields", "source_config", "config", "tomlfile", "text", "clock", "language", "tokens"),
+        ("model", "errors", "fields", "source_config", "config", "tomlfile", "text", "clock", "language", "tokens", "patience"),
         0,
     ),
     # pure

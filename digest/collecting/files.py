@@ -44,8 +44,11 @@ def _page(round: Round, file: _File) -> Work:
         # A page without a year means the year in which it was saved, also when it is read again years later.
         done = ingest(store, file.path, clock.machine_day(file.saved), round.now())
         round.done.reject(done.rejected)
-        if done.error or done.day is None:
+        if done.error:
             round.done.failures.append(Failure(str(done.error)))
+            return
+        if done.day is None:
+            round.done.notes.append(f"{file.path}: no papers found on this page")
             return
         known = round.known.get(done.day)
         items = max(done.papers, (known.items if known else 0) + done.added.listings)

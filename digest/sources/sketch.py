@@ -24,6 +24,9 @@ _rng = np.random.Generator(np.random.PCG64(20250314))  # fixed: sketches are sto
 _FACTORS = _rng.integers(0, 2**63, size=(BANDS * _ROWS, 1), dtype=np.uint64) * np.uint64(2) + np.uint64(1)
 _BASE = np.uint64(0x9E3779B97F4A7C15)
 _MIX = np.uint64(0xBF58476D1CE4E5B9)
+_HALF = np.uint64(29)
+_QUARTER = np.uint64(2**62)
+_JOINTS = [(width, np.uint64(pow(int(_BASE), width, 2**64))) for width in (1, 2, 4, 8)]
 
 
 def shingles(text: str) -> np.ndarray:
@@ -62,18 +65,11 @@ def _hashed(text: str) -> np.ndarray:
     if len(letters) < FEWEST_LETTERS:
         return np.empty(0, dtype=np.uint64)
     # A polynomial over 2, 4, 8 and at last 16 letters: each step joins two neighbours of the one before.
-    hashed = letters.astype(np.uint64) + np.uint64(1)
-    power, width = _BASE, 1
-    while width < WIDTH:
+    hashed = letters.astype(np.uint64)
+    for width, power in _JOINTS:
         hashed = hashed[:-width] * power + hashed[width:]
-        power, width = _squared(power), width * 2
-    hashed ^= hashed >> np.uint64(29)
+    hashed ^= hashed >> _HALF
     hashed *= _MIX
-    hashed ^= hashed >> np.uint64(32)
     # One of four, the same ones in every text, tells as much of a whole abstract.
-    sampled: np.ndarray = hashed[(hashed & np.uint64(3)) == 0]
+    sampled: np.ndarray = hashed[hashed < _QUARTER]
     return sampled
-
-
-def _squared(power: np.uint64) -> np.uint64:
-    return np.uint64(int(power) ** 2 % 2**64)

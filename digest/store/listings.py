@@ -9,7 +9,7 @@ from datetime import date, datetime
 import sqlalchemy as sa
 
 from digest.model import Record
-from digest.store.sql import batched, dialect_insert, insert_ignore
+from digest.store.sql import batched, dialect_insert
 from digest.store.tables import listing, vote
 
 
@@ -64,9 +64,10 @@ def take(
                 )
             if was is not None:
                 _update(connection, was, row, size)
-    if counted:
-        connection.execute(dialect_insert(connection, vote).on_conflict_do_nothing(), counted)
-    return insert_ignore(connection, listing, new)
+    for table, fresh in ((vote, counted), (listing, new)):
+        if fresh:
+            connection.execute(dialect_insert(connection, table).on_conflict_do_nothing(), fresh)
+    return len(new)
 
 
 def resize(connection: sa.Connection, source: str, days: Iterable[date]) -> None:

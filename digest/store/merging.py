@@ -15,7 +15,7 @@ from digest.sources.record import fold, paper_of
 from digest.sources.richer import completed
 from digest.sources.sketch import bands
 from digest.store import listings, papers, sketches
-from digest.store.sql import batched, keep_others_out, put
+from digest.store.sql import among, batched, keep_others_out, put
 from digest.store.tables import listing, paper, record
 from digest.store.uniting import unite
 
@@ -112,7 +112,7 @@ class _Merger:
         if found is None:
             found = self._nearest(one)
         if found is None:
-            return self._add(replace(one, keys=keys))
+            return self._add(one, keys)
         # It may prove to be others as well: those that have its other keys …
         apart = self.split.get(id(one), "")
         others = {at for key in (*keys, apart) if (at := self._at(key)) is not None and not self._two(found, at)}
@@ -130,10 +130,10 @@ class _Merger:
                     found = self._unite(found, at)
         return found
 
-    def _add(self, one: Paper) -> int:
+    def _add(self, one: Paper, keys: tuple[str, ...]) -> int:
         number = next(self.free)
-        self.papers[number] = self.waiting[number] = replace(one, id=number)
-        self.ids.update(dict.fromkeys(one.keys, number))
+        self.papers[number] = self.waiting[number] = replace(one, keys=keys, id=number)
+        self.ids.update(dict.fromkeys(keys, number))
         self.new += 1
         self._sketch(number, one.abstract)
         return number
@@ -270,11 +270,7 @@ def _same_title(a: Paper, b: Paper) -> bool:
 
 
 def _by_fold(connection: sa.Connection, folds: Iterable[bytes]) -> dict[bytes, int]:
-    found: dict[bytes, int] = {}
-    for some in batched(sorted(set(folds)), 500):
-        rows = connection.execute(sa.select(record.c.fold, record.c.paper_id).where(record.c.fold.in_(some)))
-        found.update({row[0]: row[1] for row in rows})
-    return found
+    return {bytes(row[0]): row[1] for row in among(connection, record, ("fold", "paper_id"), sorted(set(folds)))}
 
 
 def _without_listing(connection: sa.Connection, ids: Iterable[int]) -> set[int]:

@@ -19,6 +19,7 @@ from sqlalchemy import exc
 from digest.errors import DigestError, StoreLocked, StoreMissing, StoreNewer, StoreUnreachable
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
+CACHE_KB = 65_536  # of each connection to SQLite, at most
 LOCK_WAIT_SECONDS = 10.0
 MIGRATION_LOCK = 0x44494745  # PostgreSQL advisory lock: two first uses at once migrate one after the other
 
@@ -156,6 +157,8 @@ def _engine(url: sa.URL, lock_wait: float) -> sa.Engine:
         cursor.execute("PRAGMA foreign_keys=ON")
         # A letter recorded as sent must still be recorded after a power cut, or it would be sent again.
         cursor.execute("PRAGMA synchronous=FULL")
+        # The usual 2 MB hold a small part of the indices of a large store, and new papers touch all of them.
+        cursor.execute(f"PRAGMA cache_size=-{CACHE_KB}")
         cursor.close()
 
     @sa.event.listens_for(engine, "begin")

@@ -8,9 +8,8 @@ from datetime import date, datetime, timedelta
 import sqlalchemy as sa
 
 from digest.model import Link, Listing, Paper
-from digest.store.sql import batched, dialect_insert
+from digest.store.sql import among, batched, dialect_insert
 from digest.store.tables import feedback, listing, paper, paper_key
-
 
 _UNITED = paper.c.same_as > 0
 
@@ -95,11 +94,9 @@ def count(connection: sa.Connection) -> tuple[int, int]:
 
 def ids_by_key(connection: sa.Connection, keys: Iterable[str]) -> dict[str, int]:
     """The ids of the papers that these keys name; a key that names none is left out."""
-    out: dict[str, int] = {}
-    for some in batched(sorted(set(keys)), 500):
-        rows = connection.execute(sa.select(paper_key.c.key, paper_key.c.paper_id).where(paper_key.c.key.in_(some)))
-        out.update({r.key: r.paper_id for r in rows})
-    return out
+    # Half a surrogate pair is in no key that is stored, and no driver takes one.
+    asked = {key if key.isascii() else key.encode("utf-8", "replace").decode() for key in keys}
+    return dict(among(connection, paper_key, ("key", "paper_id"), sorted(asked)))
 
 
 def _load(connection: sa.Connection, where: sa.ColumnElement[bool]) -> list[Paper]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 
 import sqlalchemy as sa
 
-from digest.store.sql import batched, put
+from digest.store.sql import among, put
 from digest.store.tables import sketch
 
 # So many papers that share a band are looked at. What more have is a sentence of everybody's, and tells nothing.
@@ -16,13 +16,9 @@ CROWD = 20
 def find(connection: sa.Connection, bands: Iterable[int]) -> dict[int, list[int]]:
     """Each of these bands → the ids of papers that have it, the oldest CROWD of them."""
     found: dict[int, list[int]] = {band: [] for band in bands}
-    for some in batched(sorted(found), 5000):
-        rows = connection.execute(
-            sa.select(sketch.c.band, sketch.c.paper_id).where(sketch.c.band.in_(some)).order_by(*sketch.primary_key)
-        )
-        for band, paper_id in rows:
-            if len(found[band]) < CROWD:
-                found[band].append(paper_id)
+    for band, paper_id in among(connection, sketch, ("band", "paper_id"), sorted(found)):
+        if len(found[band]) < CROWD:
+            found[band].append(paper_id)
     return found
 
 

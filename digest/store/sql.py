@@ -57,6 +57,22 @@ def put(
         connection.exec_driver_sql(statement, list(rows))
 
 
+def among(
+    connection: sa.Connection, table: sa.Table, columns: Sequence[str], values: Sequence[str | int | bytes]
+) -> Iterator[tuple[Any, ...]]:
+    """These columns of the rows whose first one is among very many values, in the order of the columns.
+
+    What the driver gives, without what the columns' types would do to it.
+    """
+    sign = "%s" if connection.dialect.name == "postgresql" else "?"
+    names = ", ".join(columns)
+    for some in batched(values, 5000):
+        signs = ", ".join([sign] * len(some))
+        # Names of our own tables; every value is a parameter.
+        query = f"SELECT {names} FROM {table.name} WHERE {columns[0]} IN ({signs}) ORDER BY {names}"  # noqa: S608
+        yield from connection.exec_driver_sql(query, tuple(some)).tuples()
+
+
 def keep_others_out(connection: sa.Connection, table: sa.Table) -> None:
     """Nobody else changes the table before this transaction ends; they may read it, and refer to its rows."""
     if connection.dialect.name == "postgresql":  # SQLite's writer is alone anyway

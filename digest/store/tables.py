@@ -43,6 +43,8 @@ class Words(sa.types.TypeDecorator[str]):
     def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
         if value is None or (value.isascii() and "\0" not in value):  # which most of it is
             return value
+        if value is None or (value.isascii() and "\0" not in value):
+            return value
         return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", value)
 
 

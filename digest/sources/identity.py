@@ -149,7 +149,11 @@ def near_duplicate(a: Paper, b: Paper) -> float:
     authors = shared(a.authors, b.authors)
     if (authors is not None and authors < 0.5) or (_two_dois(a, b) and authors is None):
         return 0.0
-    if _told_apart(a.title, b.title) or _other_years(a, b) or (_VOLUME.match(a.abstract.casefold()) and not authors):
+    if (
+        _told_apart(a.title, b.title)
+        or _other_years(a, b)
+        or (_VOLUME.match(a.abstract.casefold()) and not authors)
+    ):
         return 0.0
     first, second = _words(a.abstract), _words(b.abstract)
     if max(alike, _share(first, second)) >= NEARLY_SAME:

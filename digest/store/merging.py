@@ -19,6 +19,7 @@ from digest.store.sql import batched, keep_others_out, put
 from digest.store.tables import listing, paper, record
 from digest.store.uniting import unite
 
+
 @dataclass(frozen=True, slots=True)
 class Added:
     """What became of the records of one source."""
@@ -113,7 +114,10 @@ class _Merger:
         others = {at for key in (*keys, apart) if (at := self._at(key)) is not None and not self._two(found, at)}
         is_news = one.abstract != self.papers[found].abstract
         self.merged += self._learn(found, one, keys)
-        if is_news and (nearest := self._nearest(replace(one, keys=self.papers[found].keys), but=found)) is not None:
+        if (
+            is_news
+            and (nearest := self._nearest(replace(one, keys=self.papers[found].keys), but=found)) is not None
+        ):
             others.add(nearest)  # … and the one whose abstract it has, now that this is told
         if others - {found}:
             self._insert()

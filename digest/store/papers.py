@@ -11,7 +11,6 @@ from digest.model import Link, Listing, Paper
 from digest.store.sql import batched, dialect_insert
 from digest.store.tables import feedback, listing, paper, paper_key
 
-
 _UNITED = paper.c.same_as > 0
 
 

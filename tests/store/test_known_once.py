@@ -17,7 +17,28 @@ from digest.model import Link, Paper, Record, Subscriber
 from digest.store import editions, feedback, letters, merging, outbox, papers, tables
 from digest.store.opening import Store
 
-SYLLABLES = "ba ce di fo gu ha je ki lo mu na pe ri so tu va we xi yo zu".split()
+SYLLABLES = [
+    "ba",
+    "ce",
+    "di",
+    "fo",
+    "gu",
+    "ha",
+    "je",
+    "ki",
+    "lo",
+    "mu",
+    "na",
+    "pe",
+    "ri",
+    "so",
+    "tu",
+    "va",
+    "we",
+    "xi",
+    "yo",
+    "zu",
+]
 TITLES = ["On the Swarming of Bees", "Tidal Clocks in Harbours", "Reply to Comments", "Reply to Comments"]
 RENAMED = ["When Bees Leave", "What Harbour Clocks Tell", "A Reply on Rust", "A Reply on Dew"]
 
@@ -131,7 +152,7 @@ class World:
         return [(row[0], row[1]) for row in rows]
 
     def check(self) -> None:
-        """Nothing hangs on a paper that is another one now, and no reader's letters that wait hold what they have."""
+        """Nothing hangs on a paper that is another one now, and no letter that waits holds what its reader has."""
         same = self.same()
         assert not set(same) & set(same.values())
         with self.store.read() as connection:

@@ -202,7 +202,7 @@ def test_papers_that_come_together_in_one_list(store: Store) -> None:
 
 
 def sent_and_on_its_way(store: Store) -> tuple[Subscriber, int]:
-    """A reader who was sent one of two papers, while a courier holds the letter with the other; that letter's id."""
+    """A reader who was sent one of two papers, while a courier holds the letter with the other, and its id."""
     (reader,) = subscribe(store, "alice")
     two(store)
     first, second = stored_papers(store)

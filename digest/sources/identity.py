@@ -25,13 +25,14 @@ RESEMBLANCE = 0.45
 # Some sites cut abstracts off; the words of such a part are nearly all among those of the whole. (At most 0.43 of
 # the shorter one's words, between different papers on those pages.)
 CONTAINMENT = 0.85
-# The same for abstracts under one title that seldom are of one paper: those of two arXiv ids (one that was submitted
-# twice), of two DOIs, or of authors who have nobody in common.
+# The same for abstracts under one title that seldom are of one paper: those of two arXiv ids (one that was
+# submitted twice), of two DOIs, or of authors who have nobody in common.
 RESUBMITTED = 0.8
 # Shingles (runs of 16 letters) that two abstracts under different titles share. Of the 61,075 pairs of 350 real
 # papers no two share more than 0.03. NEARLY_SAME, of shingles or words, is enough by itself; ALIKE needs authors or
-# a title that agree, and words that do: what is polished changes all over, and two papers of one group share some sentences and no more. (Of
-# an abstract in which every seventh word is another one, 0.31 of the shingles stay, and 0.73 of the words.)
+# a title that agree, and words that do: what is polished changes all over, and two papers of one group share some
+# sentences and no more. (Of an abstract in which every seventh word is another one, 0.31 of the shingles stay, and
+# 0.73 of the words.)
 NEARLY_SAME = 0.7
 ALIKE = 0.25
 POLISHED = 0.6  # of all words, as above
@@ -41,9 +42,22 @@ FEWEST_WORDS = 12
 FEWEST_IN_TITLE = 4
 _LONGEST_IDENTIFIER = 1000  # characters
 
-_COUNTED = "one two three four five six seven eight nine ten eleven twelve".split()
-_ORDINAL = "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split()
-_ROMAN = "i ii iii iv v vi vii viii ix x xi xii".split()
+_COUNTED = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+_ORDINAL = [
+    "first",
+    "second",
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+    "ninth",
+    "tenth",
+    "eleventh",
+    "twelfth",
+]
+_ROMAN = ["i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x", "xi", "xii"]
 _NUMBERS = {word: str(n) for words in (_COUNTED, _ORDINAL, _ROMAN) for n, word in enumerate(words, 1)}
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)*|(?<![^\W_])(?:" + "|".join(_NUMBERS) + r")(?![^\W_])")
 _PART = {"part", "chapter", "volume", "vol", "version", "v", "edition", "ed", "nd", "rd", "th", "no", "section"}
@@ -59,7 +73,8 @@ _ABOUT = re.compile(
 _ABOUT_LAST = re.compile(r"[:(\[.–—-]\s*(errat|corrigend|addend|correction|retract|reply|supplement)\w*\W*$")
 # Abstracts that are none, or of a whole volume.
 _EMPTY = re.compile(
-    r"\W*(?:no abstract|abstract (?:is )?(?:not|un)\s?available|(?:this|the) (?:\w+ ){1,3}(?:has been |was |is (?:being )?)"
+    r"\W*(?:no abstract|abstract (?:is )?(?:not|un)\s?available"
+    r"|(?:this|the) (?:\w+ ){1,3}(?:has been |was |is (?:being )?)"
     r"withdrawn|withdrawn)\b"
 )
 _VOLUME = re.compile(
@@ -141,8 +156,8 @@ def near_duplicate(a: Paper, b: Paper) -> float:
     """How alike the abstracts of two papers with different titles are, 0–1, if that makes them one; else 0.
 
     A title changes between versions and an abstract is polished. But parts and editions of a work are told apart by
-    a number in the title, errata quote what they mend, one group's papers may share half of their abstracts, and two
-    arXiv ids are two papers.
+    a number in the title, errata quote what they mend, one group's papers may share half of their abstracts, and
+    two arXiv ids are two papers.
     """
     if two_ids(a, b) or says_nothing(a.abstract) or says_nothing(b.abstract):
         return 0.0

@@ -298,7 +298,7 @@ def once(connection: sa.Connection, one: int, now: datetime) -> None:
             .with_for_update(of=letter)
         )
     ]
-    by_reader: dict[int, list[sa.Row[tuple[int, int, int, str, bool]]]] = {}
+    by_reader: dict[int, list[Any]] = {}
     for row in rows:
         by_reader.setdefault(row.subscriber_id, []).append(row)
     waiting = {state.value for state in WAITING}

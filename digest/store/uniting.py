@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -76,7 +77,7 @@ def _picks(connection: sa.Connection, keep: int) -> None:
         .where(sa.or_(pick.c.paper_id == keep, pick.c.paper_id.in_(others)), sa.not_(pick.c.void))
         .order_by(pick.c.paper_id != keep, pick.c.letter_id, pick.c.place)
     ).all()
-    first: dict[int, sa.Row[tuple[int, int, int, int]]] = {}
+    first: dict[int, Any] = {}
     for row in rows:
         first.setdefault(row.subscriber_id, row)
     for row in first.values():

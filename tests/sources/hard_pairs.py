@@ -1,4 +1,5 @@
 """Pairs of records that are hard to tell one or two papers from. All of it is invented."""
+# ruff: noqa: E501 — letters that look like others are the point; a pair is easiest read on one line
 
 from __future__ import annotations
 

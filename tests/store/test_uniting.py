@@ -8,8 +8,11 @@ import pytest
 import sqlalchemy as sa
 from given import (
     DAY,
+    DEFERRED,
+    FAILED,
     NOW,
     SENT,
+    abstract,
     add,
     claim,
     letter,
@@ -24,9 +27,10 @@ from given import (
 )
 
 from digest.model import Feedback, LetterState, Link, Paper, Record, Subscriber
-from digest.store import feedback, letters, listings, merging, papers
+from digest.store import feedback, letters, listings, merging, outbox, papers, sketches
 from digest.store.opening import Store
 from digest.store.tables import paper as paper_table
+from digest.store.tables import sketch
 
 NEXT = DAY + timedelta(days=1)
 TOLD = (
@@ -195,3 +199,115 @@ def test_papers_that_come_together_in_one_list(store: Store) -> None:
     assert sorted(one.title for one in stored_papers(store)) == ["Buoys Foretell the Tide", "Moths"]
     with store.read() as connection:
         assert len(papers.pool(connection, DAY, 7)) == 3
+
+
+def sent_and_on_its_way(store: Store) -> tuple[Subscriber, int]:
+    """A reader who was sent one of two papers, while a courier holds the letter with the other, and its id."""
+    (reader,) = subscribe(store, "alice")
+    two(store)
+    first, second = stored_papers(store)
+    write(store, letter(reader, first))
+    record(store, dict.fromkeys(claim(store), SENT))
+    write(store, letter(reader, second, slot=NEXT))
+    (flying,) = claim(store)
+    prove(store)
+    assert of(store, reader).state is LetterState.SENDING, "nothing is taken out of what may be leaving"
+    return reader, flying
+
+
+def test_a_letter_that_comes_back_does_not_bring_what_was_sent_meanwhile(store: Store) -> None:
+    reader, flying = sent_and_on_its_way(store)
+    record(store, {flying: DEFERRED})
+    assert of(store, reader).state is LetterState.EMPTY
+    with store.read() as connection:
+        steps = [one.state for one in outbox.histories(connection, [flying])[flying]]
+    assert steps == [LetterState.DEFERRED, LetterState.EMPTY]
+    with store.write() as connection:
+        letters.reopen(connection, [flying])
+    assert states(store) == {"sent": 1}, "its slot can be written anew"
+
+
+def test_a_letter_that_is_given_back_does_not_either(store: Store) -> None:
+    reader, flying = sent_and_on_its_way(store)
+    with store.write() as connection:
+        assert outbox.give_back(connection, "courier", [flying], "the relay is down", NOW) == 1
+    assert of(store, reader).state is LetterState.EMPTY
+
+
+@pytest.mark.parametrize("fails", [0, 1])
+def test_of_two_letters_on_their_way_the_one_that_fails_is_forgotten_and_the_other_is_not(
+    store: Store, fails: int
+) -> None:
+    (reader,) = subscribe(store, "alice")
+    two(store)
+    write(store, letter(reader, stored_papers(store)[0]))
+    write(store, letter(reader, stored_papers(store)[1], slot=NEXT))
+    flying = claim(store)
+    prove(store)
+    record(store, {flying[fails]: FAILED, flying[1 - fails]: SENT})
+    (one,) = stored_papers(store)
+    assert memory(store, reader) == {one.id: [NEXT, DAY][fails]}
+
+
+def test_what_was_chosen_before_two_papers_proved_to_be_one_is_chosen_again(store: Store) -> None:
+    (reader,) = subscribe(store, "alice")
+    two(store)
+    _, second = stored_papers(store)
+    prove(store)
+    with pytest.raises(letters.PapersUnited):
+        write(store, letter(reader, second))
+    assert states(store) == {}
+    with store.write() as connection:
+        feedback.record(connection, reader.id, [Feedback(second.id, "liked", NOW, "cli")])
+        (said,) = feedback.of(connection, [reader.id])[reader.id]
+    assert said.paper_id == stored_papers(store)[0].id
+
+
+def test_a_later_version_shows_that_two_are_one(store: Store) -> None:
+    """Known by its id under another title and abstract; the new ones are those of a page's paper."""
+    add(store, from_arxiv(about=abstract("gauges")))
+    add(store, page(about=TOLD), source="page:b")
+    assert len(stored_papers(store)) == 2
+    add(store, from_arxiv("Buoys, Tides and a Shelf", TOLD), source="arxiv:replaced")
+    assert len(stored_papers(store)) == 1
+
+
+def test_a_chain_of_proofs_in_one_list(store: Store) -> None:
+    keys = ["arxiv:2603.00001", "doi:10.1000/1", "title:ants", "title:bees", "title:wasps"]
+    for number, key in enumerate(keys):
+        add(store, paper(f"Paper {number}", abstract(f"subject {number}"), keys=(key,)), source=f"page:{number}")
+    proofs = [paper("Any", abstract(f"subject {n + 1}"), keys=(keys[n], keys[n + 1])) for n in (3, 0, 2, 1)]
+    add(store, *proofs, source="page:proofs")
+    (one,) = stored_papers(store)
+    assert set(keys) <= set(one.keys)
+    assert len(set(unite_all(store, proofs))) == 1
+
+
+def unite_all(store: Store, told: list[Paper]) -> list[int]:
+    with store.write() as connection:
+        return merging.place(connection, [Record(one.title, paper=one) for one in told], NOW, listed=True)[0]
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_crowd_that_shares_an_abstract_is_looked_at_up_to_its_end_and_no_further(
+    store: Store, together: bool
+) -> None:
+    crowd = [paper(f"Kites {n}", TOLD, keys=(f"arxiv:2603.{n:05}", f"title:kites{n}")) for n in range(30)]
+    for some in [crowd] if together else [[one] for one in crowd]:
+        add(store, *some)
+    with store.read() as connection:
+        found = connection.execute(sa.select(sketch.c.band, sa.func.count()).group_by(sketch.c.band)).all()
+    assert {row[1] for row in found} == {sketches.CROWD}
+    assert len(stored_papers(store)) == 30
+
+
+def test_of_votes_that_were_counted_at_one_moment_the_higher_stay(store: Store) -> None:
+    known = from_arxiv()
+    with store.write() as connection:
+        for one, votes in ((page(), 3), (known, 19)):
+            merging.take(connection, [Record(one.title, paper=one, votes=votes)], "hf", NOW, day=DAY)
+    prove(store)
+    (one,) = stored_papers(store)
+    with store.read() as connection:
+        assert [count.votes for count in listings.votes(connection, one.id)] == [19]
+        assert papers.count(connection)[0] == 1

@@ -16,8 +16,8 @@ _usual: tuple[int, int, int] = gc.get_threshold()
 
 @contextmanager
 def patient_collector() -> Iterator[None]:
-    """What is there by now stays, and the collector need not look through all of it again and again; nor through what
-    is in hand. Anybody else in the process has it, too, for so long."""
+    """What is there by now stays, and the collector need not look through all of it again and again; nor through
+    what is in hand. Anybody else in the process has it, too, for so long."""
     global _waiting, _usual
     with _lock:
         if not _waiting:

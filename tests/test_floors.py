@@ -12,7 +12,20 @@ PACKAGE = Path(__file__).parents[1] / "digest"
 FLOORS: dict[str, int] = {
     # words
     **dict.fromkeys(
-        ("model", "errors", "fields", "source_config", "config", "tomlfile", "text", "clock", "language", "tokens", "patience"),
+        (
+            "model",
+            "errors",
+            "fields",
+            "source_config",
+            "config",
+            "tomlfile",
+            "text",
+            "clock",
+            "language",
+            "tokens",
+            "patience",
+            "frozen",
+        ),
         0,
     ),
     # pure

@@ -9,12 +9,13 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from digest.config import Config
 from digest.errors import DigestError, FetchFailed
 from digest.fetch import Client, Fetched, Validators
+from digest.frozen import changer
 from digest.model import Batch, Record, Rejected
 from digest.source_config import SourceConfig
 from digest.store import listings, merging, sources
@@ -208,6 +209,9 @@ class Round:
         return work
 
 
+_placed = changer(Record, "day", "position")
+
+
 class Places:
     """Gives each record its place among those of its day, in the order in which they come."""
 
@@ -216,7 +220,7 @@ class Places:
 
     def place(self, record: Record, day: date) -> Record:
         self.per_day[day] += 1
-        return replace(record, day=day, position=self.per_day[day])
+        return _placed(record, day, self.per_day[day])
 
 
 def worthless(batch: Batch) -> str:

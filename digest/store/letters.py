@@ -10,9 +10,10 @@ from operator import attrgetter
 import sqlalchemy as sa
 from pydantic_core import from_json
 
+from digest.frozen import maker
 from digest.model import UNDELIVERED, Letter, LetterState, Paper, Pick, Reason, Subscriber
 from digest.store import papers, subscribers
-from digest.store.sql import batched, insert_new, keep_papers, maker
+from digest.store.sql import batched, insert_new, keep_papers
 from digest.store.tables import history, letter, pick
 
 # To the letter what the partial indexes say (`tables.REMEMBERED`, `tables.SETTLED`), or these stay unused.

@@ -9,6 +9,7 @@ from datetime import date, datetime
 
 import sqlalchemy as sa
 
+from digest.frozen import changer
 from digest.model import Paper, Record
 from digest.sources.identity import near_duplicate, same_paper, split_key, two_ids
 from digest.sources.record import fold, paper_of
@@ -18,6 +19,8 @@ from digest.store import listings, papers, sketches
 from digest.store.sql import among, batched, keep_others_out, put
 from digest.store.tables import listing, paper, record
 from digest.store.uniting import unite
+
+_named = changer(Paper, "keys", "id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +135,7 @@ class _Merger:
 
     def _add(self, one: Paper, keys: tuple[str, ...]) -> int:
         number = next(self.free)
-        self.papers[number] = self.waiting[number] = replace(one, keys=keys, id=number)
+        self.papers[number] = self.waiting[number] = _named(one, keys, number)
         self.ids.update(dict.fromkeys(keys, number))
         self.new += 1
         self._sketch(number, one.abstract)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields, make_dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -78,21 +77,6 @@ def keep_others_out(connection: sa.Connection, table: sa.Table) -> None:
     if connection.dialect.name == "postgresql":  # SQLite's writer is alone anyway
         # Row locks would not keep others from adding rows.
         connection.execute(sa.text(f"LOCK TABLE {table.name} IN SHARE ROW EXCLUSIVE MODE"))
-
-
-def maker(kind: type[T]) -> Callable[..., T]:
-    """A constructor of a frozen dataclass that takes every argument, in their order: `kind`, made in a third of the
-    time. The usual one sets each field past the class's own ban on that, which is most of what reading rows costs.
-    """
-    names = [one.name for one in fields(kind)]  # type: ignore[arg-type]
-    free: Any = make_dataclass(kind.__name__, names, slots=True)
-
-    def make(*values: Any) -> T:
-        made = free(*values)
-        made.__class__ = kind  # the two have the same slots
-        return cast(T, made)
-
-    return make
 
 
 def keep_papers(connection: sa.Connection, *, as_they_are: bool) -> None:

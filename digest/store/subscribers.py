@@ -11,8 +11,9 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic_core import from_json
 
+from digest.frozen import maker
 from digest.model import Interest, Profile, Subscriber, SubscriberState
-from digest.store.sql import batched, keep_others_out, maker
+from digest.store.sql import batched, keep_others_out
 from digest.store.tables import subscriber
 
 

@@ -17,7 +17,7 @@ DAY = date(2026, 3, 14)
 NOW = datetime(2026, 3, 14, 6, tzinfo=UTC)
 BEES = (
     "Honey bees choose a hive by dancing. We film forty swarms, count who dances for which tree, and tell the"
-    " choice of the swarm an hour before it leaves, in honey seasons and in lean ones, without harming a single bee."
+    " choice of the swarm an hour before it leaves, in honey seasons and in lean ones, without harming any bee."
 )
 
 

@@ -16,8 +16,8 @@ from digest.store.opening import open_store
 DAY = date(2026, 3, 14)
 NOW = datetime(2026, 3, 14, 6, tzinfo=UTC)
 BEES = (
-    "Honey bees choose a hive by dancing. We film forty swarms, count who dances for which tree, and tell the"
-    " choice of the swarm an hour before it leaves, in honey seasons and in lean ones, without harming any bee."
+    "Honey bees choose hives by dancing. We film forty swarms, count who dances for which tree, and tell their choice"
+    " an hour before they leave, in honey seasons and in lean ones, without disturbing a single bee."
 )
 
 

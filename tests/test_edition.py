@@ -16,7 +16,7 @@ from digest.store.opening import open_store
 DAY = date(2026, 3, 14)
 NOW = datetime(2026, 3, 14, 6, tzinfo=UTC)
 BEES = (
-    "Honey bees choose hives by dancing. We film forty swarms, count who dances for which tree, and tell their choice"
+    "Honey bees choose hives by dancing. We film swarms, count who dances for which tree, and tell their choice"
     " an hour before they leave, in honey seasons and in lean ones, without disturbing a single bee."
 )
 

@@ -122,12 +122,17 @@ record = Table(
 )
 
 # Papers whose abstracts are alike share a band with high probability; digest/sources/sketch.py tells.
-sketch = Table(
-    "sketch",
-    metadata,
-    Column("band", sa.BigInteger, primary_key=True, autoincrement=False),
-    Column("paper_id", ForeignKey("paper.id"), primary_key=True),
-    sqlite_with_rowid=False,
+# Their places in the table are random, so that each row of a large one costs a page: the newest wait in a small one
+# of their own until there are enough to go over together. No foreign keys, as each would be looked up for each row.
+sketch, new_sketch = (
+    Table(
+        name,
+        metadata,
+        Column("band", sa.BigInteger, primary_key=True, autoincrement=False),
+        Column("paper_id", Integer, primary_key=True, autoincrement=False),
+        sqlite_with_rowid=False,
+    )
+    for name in ("sketch", "new_sketch")
 )
 
 # What is known of a source's day.

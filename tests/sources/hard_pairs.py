@@ -23,11 +23,11 @@ KITES = (
     " the drawings of the winch."
 )
 KITES_POLISHED = (
-    "Weather kites carry sensors to where balloons are too expensive and towers too short, but it is unknown how well"
-    " a learned controller can keep them aloft. We train one in a simulator of gusty winds and fly it on forty"
-    " afternoons over a salt marsh. It holds its height within two metres for 92.1\\% of the time, against 60.2\\% for"
-    " a carefully tuned proportional rule, and lands on its own when the line goes slack. We release flight logs, the"
-    " simulator and drawings of the winch."
+    "Weather kites carry sensors to where balloons are too dear and towers too short, but nobody has asked how well"
+    " a learned controller keeps them aloft. We train one in a simulator of gusty winds, and fly it on forty afternoons"
+    " over a salt marsh. It holds its height within two metres for 92.1\\% of the time, against 60.2\\% for a carefully"
+    " tuned proportional rule, and lands on its own when the line goes slack. We release the flight logs, the simulator"
+    " and the drawings of the winch."
 )
 KITES_READ = KITES.replace("\\%", "%")
 BREAD = (

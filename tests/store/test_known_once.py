@@ -160,6 +160,7 @@ class World:
                 tables.paper_key,
                 tables.record,
                 tables.sketch,
+                tables.new_sketch,
                 tables.listing,
                 tables.vote,
                 tables.feedback,

@@ -29,8 +29,8 @@ from given import (
 from digest.model import Feedback, LetterState, Link, Paper, Record, Subscriber
 from digest.store import feedback, letters, listings, merging, outbox, papers, sketches
 from digest.store.opening import Store
+from digest.store.tables import new_sketch
 from digest.store.tables import paper as paper_table
-from digest.store.tables import sketch
 
 NEXT = DAY + timedelta(days=1)
 TOLD = (
@@ -296,7 +296,7 @@ def test_a_crowd_that_shares_an_abstract_is_looked_at_up_to_its_end_and_no_furth
     for some in [crowd] if together else [[one] for one in crowd]:
         add(store, *some)
     with store.read() as connection:
-        found = connection.execute(sa.select(sketch.c.band, sa.func.count()).group_by(sketch.c.band)).all()
+        found = connection.execute(sa.select(new_sketch.c.band, sa.func.count()).group_by(new_sketch.c.band)).all()
     assert {row[1] for row in found} == {sketches.CROWD}
     assert len(stored_papers(store)) == 30
 
@@ -311,3 +311,13 @@ def test_of_votes_that_were_counted_at_one_moment_the_higher_stay(store: Store) 
     with store.read() as connection:
         assert [count.votes for count in listings.votes(connection, one.id)] == [19]
         assert papers.count(connection)[0] == 1
+
+
+def test_papers_are_found_alike_when_their_sketches_have_gone_over_to_the_large_table(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sketches, "TOGETHER", 5)
+    add(store, paper("Buoys Foretell the Tide", TOLD))
+    with store.read() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(new_sketch)).scalar_one() == 0
+    assert add(store, paper("Buoys Foretell Tides", TOLD), source="page:b").new == 0

@@ -34,14 +34,14 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("ix_record_paper_id", "record", ["paper_id"])
-    op.create_table(
-        "sketch",
-        sa.Column("band", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("paper_id", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(["paper_id"], ["paper.id"], name=op.f("fk_sketch_paper_id")),
-        sa.PrimaryKeyConstraint("band", "paper_id", name=op.f("pk_sketch")),
-        sqlite_with_rowid=False,
-    )
+    for name in ("sketch", "new_sketch"):
+        op.create_table(
+            name,
+            sa.Column("band", sa.BigInteger(), autoincrement=False, nullable=False),
+            sa.Column("paper_id", sa.Integer(), autoincrement=False, nullable=False),
+            sa.PrimaryKeyConstraint("band", "paper_id", name=op.f(f"pk_{name}")),
+            sqlite_with_rowid=False,
+        )
     op.create_table(
         "collected",
         sa.Column("source", sa.Text(), nullable=False),
@@ -80,7 +80,7 @@ def downgrade() -> None:
     op.drop_column("edition", "gaps")
     op.drop_index("ix_paper_same_as", "paper")
     op.drop_column("paper", "same_as")
-    for table in ("validator", "source_health", "collected", "sketch", "record", "vote"):
+    for table in ("validator", "source_health", "collected", "new_sketch", "sketch", "record", "vote"):
         op.drop_table(table)
     op.drop_index("ix_listing_day", "listing")
     op.create_index("ix_listing_day", "listing", ["day"])

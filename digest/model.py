@@ -23,7 +23,7 @@ class SubscriberState(StrEnum):
 
 
 class LetterState(StrEnum):
-    """Where a letter stands. `digest/store/letters.py` holds the transitions."""
+    """Where a letter stands. `digest/store/transitions.py` holds the ways between them."""
 
     EMPTY = "empty"  # nothing to send; `note` says why
     READY = "ready"  # written, waiting for a courier

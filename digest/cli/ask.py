@@ -31,7 +31,7 @@ from digest.cli.common import (
 from digest.cli.health import failing
 from digest.letters.subject import count
 from digest.model import LetterState, Subscriber
-from digest.store import couriers, editions, letters, outbox, papers, pauses, sources, subscribers
+from digest.store import couriers, editions, letters, outbox, papers, pauses, sources, subscribers, transitions
 
 
 @app.command(epilog="Example: digest status --subscribers")
@@ -173,7 +173,7 @@ def why(
                 what += f" — {here(one.where)}"
             row(made, "", "", local(step.at, reader.time_zone), what)
     show(made)
-    if any(one.state in outbox.WAITING for one in mine):
+    if any(one.state in transitions.WAITING for one in mine):
         for stop in stops.values():
             note(paused(stop))
 

@@ -11,7 +11,7 @@ from digest.cli.common import Json, app, load_config, local, note, opened, pause
 from digest.errors import NotUncertain
 from digest.letters.subject import count
 from digest.model import LetterState
-from digest.store import couriers, letters, outbox, pauses
+from digest.store import couriers, letters, outbox, pauses, transitions
 from digest.store.pauses import EVERYTHING, Pause
 
 outbox_app = typer.Typer(
@@ -161,7 +161,7 @@ def cancel(
     with opened(load_config(), create=False) as store:
         with store.read() as connection:
             counts = outbox.count_by_state(connection)
-        waiting = sum(counts.get(state.value, 0) for state in (*outbox.WAITING, LetterState.SENDING))
+        waiting = sum(counts.get(state.value, 0) for state in (*transitions.WAITING, LetterState.SENDING))
         if not waiting:
             say("nothing waits")
             return

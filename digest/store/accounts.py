@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from digest.model import UNDELIVERED, LetterState
-from digest.store import outbox
+from digest.store import transitions
 from digest.store.sql import batched
 from digest.store.tables import courier, letter, pick
 
@@ -109,7 +109,7 @@ def check(connection: sa.Connection, *, mend_at: datetime | None = None) -> list
             if rule.picks:
                 connection.execute(sa.update(pick).where(pick.c.letter_id.in_(some)).values(**rule.picks))
         if mend_at and mended:
-            outbox.tell_repaired(connection, ids, mend_at, f"{rule.mend}, as it must hold that {rule.says}")
+            transitions.tell_repaired(connection, ids, mend_at, f"{rule.mend}, as it must hold that {rule.says}")
         findings.append(Finding(rule, len(ids), tuple(ids[:EXAMPLES]), mended))
     return findings
 

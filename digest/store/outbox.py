@@ -1,12 +1,4 @@
-"""The outbox: the states of letters, and every way from one to another.
-
-`TRANSITIONS` is the whole of it. Each is one SQL statement that names the state it starts from, so two who decide
-on a letter at the same time cannot both be right; one that ends `sending` also names the lease under which the
-letter was claimed, so a courier that was asleep while its letters were taken from it records nothing.
-
-A void pick is forgotten by memory: its paper never reached the reader. Nobody knows that of a letter that was once
-in doubt, so its picks never become void.
-"""
+"""The outbox: what couriers and operators do with letters. The states are in `transitions`."""
 
 from __future__ import annotations
 
@@ -20,109 +12,18 @@ import sqlalchemy as sa
 
 from digest.model import Letter, Outcome, SubscriberState
 from digest.model import LetterState as S
-from digest.store import papers, suppressions
+from digest.store import suppressions
 from digest.store.sql import batched
-from digest.store.tables import history, letter, pick, subscriber
-
-
-@dataclass(frozen=True, slots=True)
-class Transition:
-    """One way from a state to another."""
-
-    sources: tuple[S, ...]
-    target: S
-    fenced: bool = False  # only under the lease that the letter was claimed with
-    forgets: bool = False  # the picks of a letter that was never in doubt become void: its papers may come again
-
-
-WAITING = (S.READY, S.DEFERRED)
-
-TRANSITIONS: dict[str, Transition] = {
-    # a courier takes it, once `next_try_at` has come and its subscriber is active
-    "claim": Transition(WAITING, S.SENDING),
-    # the relay accepted it, or it is in the Maildir
-    "sent": Transition((S.SENDING,), S.SENT, fenced=True),
-    # refused for now; `next_try_at` says when it is tried again
-    "deferred": Transition((S.SENDING,), S.DEFERRED, fenced=True),
-    # refused for good
-    "failed": Transition((S.SENDING,), S.FAILED, fenced=True, forgets=True),
-    # all of it went out and no answer came, or its courier died at that moment: it may have arrived
-    "uncertain": Transition((S.SENDING,), S.UNCERTAIN, fenced=True),
-    # it was claimed and has certainly not left: the relay is down, delivery was paused, its courier died before
-    "back": Transition((S.SENDING,), S.READY, fenced=True),
-    # it could not leave in time, or a newer letter takes its place: a stale digest is worse than none
-    "expire": Transition(WAITING, S.EXPIRED, forgets=True),
-    # its subscriber was paused, left or bounced meanwhile
-    "suppress": Transition(WAITING, S.SUPPRESSED, forgets=True),
-    # an operator takes back what waits
-    "cancel": Transition(WAITING, S.SUPPRESSED, forgets=True),
-    # its only papers proved to be ones that its reader has been sent under other names
-    "spend": Transition(WAITING, S.EMPTY),
-    # an operator's word on a letter in doubt: send it again under the same Message-ID …
-    "resend": Transition((S.UNCERTAIN,), S.READY),
-    # … or take it as sent …
-    "settle": Transition((S.UNCERTAIN,), S.SENT),
-    # … or give it up; its papers may have arrived and do not come again
-    "drop": Transition((S.UNCERTAIN,), S.FAILED),
-}
-# Two more are not transitions of a stored letter: it is written as ready, empty or failed (`letters.write`), and an
-# empty one is taken away to be written anew (`letters.reopen`).
+from digest.store.tables import history, letter, subscriber
+from digest.store.transitions import IS_SENDING, REPAIRED, TRANSITIONS, WAITS, changed, move, tell
+from digest.store.weeding import weed
 
 KEEP_FOR = timedelta(hours=24)  # a letter leaves within so much time or not at all
 FIRST_RETRY = timedelta(minutes=5)  # the longest wait after the first try; doubled with each
 LAST_RETRY = timedelta(hours=4)
 SOONEST_RETRY = timedelta(minutes=1)
 RETRIES = 8  # after so many tries the wait grows no more
-SPENT = "what it held proved to be papers that this reader was sent before"
-
-# To the letter what the partial indexes say (`tables.WAITING`, `tables.SENDING`), or these stay unused.
-_WAITING = sa.text("letter.state IN ('ready', 'deferred')")
-_SENDING = sa.text("letter.state = 'sending'")
-_SOURCES: dict[tuple[S, ...], Any] = {WAITING: _WAITING, (S.SENDING,): _SENDING}
-REPAIRED = "repaired"  # the kind of what was no transition
 _BY_STATE = {S.SENT: "sent", S.DEFERRED: "deferred", S.FAILED: "failed", S.UNCERTAIN: "uncertain"}
-
-
-def _move(
-    connection: sa.Connection, name: str, where: Sequence[sa.ColumnElement[bool]], values: Mapping[str, Any]
-) -> list[int]:
-    """One transition of all letters for which `where` holds, in one statement; the ids of those it moved."""
-    to = TRANSITIONS[name]
-    moved = sorted(connection.execute(_changed(name, where, values).returning(letter.c.id)).scalars())
-    if to.forgets:
-        for some in batched(moved, 500):
-            sure = sa.select(letter.c.id).where(letter.c.id.in_(some), sa.not_(letter.c.in_doubt))
-            connection.execute(sa.update(pick).where(pick.c.letter_id.in_(sure)).values(void=True))
-    return moved
-
-
-def _changed(name: str, where: Sequence[sa.ColumnElement[bool]], values: Mapping[str, Any]) -> sa.Update:
-    to = TRANSITIONS[name]
-    source = _SOURCES.get(to.sources, letter.c.state.in_([one.value for one in to.sources]))
-    free: dict[str, Any] = {} if to.target is S.SENDING else {"lease": None}
-    return sa.update(letter).where(source, *where).values(state=to.target.value, **free, **values)
-
-
-def _tell(
-    connection: sa.Connection, ids: Sequence[int], at: datetime, state: S | None, note: str | None, kind: str = ""
-) -> None:
-    """Add to the letters' histories what has just happened; `state`, `note` None is what the letters say."""
-    for some in batched(ids, 500):
-        rows = sa.select(
-            letter.c.id,
-            sa.bindparam("at", at, type_=letter.c.created_at.type),
-            letter.c.state if state is None else sa.literal(state.value),
-            sa.literal(kind),
-            letter.c.note if note is None else sa.literal(note, type_=letter.c.note.type),
-            letter.c.next_try_at,
-        ).where(letter.c.id.in_(some))
-        columns = [history.c[name] for name in ("letter_id", "at", "state", "kind", "note", "next_try_at")]
-        connection.execute(sa.insert(history).from_select(columns, rows.order_by(letter.c.id)))
-
-
-def tell_repaired(connection: sa.Connection, ids: Sequence[int], at: datetime, note: str) -> None:
-    """Add to the letters' histories that `digest check --repair` changed them."""
-    _tell(connection, ids, at, None, note, REPAIRED)
 
 
 # ---- the courier's
@@ -153,7 +54,7 @@ def _claim(connection: sa.Connection, lease: str, now: datetime, limit: int, onl
     free = (
         sa.select(letter.c.id)
         .where(
-            _WAITING,
+            WAITS,
             letter.c.next_try_at <= now,
             letter.c.expires_at > now,
             state == SubscriberState.ACTIVE.value,  # who was paused a moment ago gets nothing more
@@ -168,7 +69,7 @@ def _claim(connection: sa.Connection, lease: str, now: datetime, limit: int, onl
     chosen = free.cte("free")
     values = {"lease": lease, "attempts": letter.c.attempts + 1}
     address = sa.select(subscriber.c.address_key).where(subscriber.c.id == letter.c.subscriber_id).scalar_subquery()
-    claimed = _changed("claim", [letter.c.id.in_(sa.select(chosen.c.id))], values).returning(letter.c.id, address)
+    claimed = changed("claim", [letter.c.id.in_(sa.select(chosen.c.id))], values).returning(letter.c.id, address)
     return {row[0]: row[1] for row in connection.execute(claimed)}
 
 
@@ -194,7 +95,7 @@ def record(
     if sent:
         statement = (
             sa.update(letter)
-            .where(letter.c.id == sa.bindparam("of"), letter.c.lease == lease, _SENDING)
+            .where(letter.c.id == sa.bindparam("of"), letter.c.lease == lease, IS_SENDING)
             .values(
                 state=sa.literal_column(f"'{S.SENT.value}'"),  # what is no parameter need not be bound for each
                 note=sa.bindparam("new_note"),
@@ -213,11 +114,11 @@ def record(
             values["next_try_at"] = _retry(now, one.wait, dice())
         if one.state is S.UNCERTAIN:
             values["in_doubt"] = True
-        moved = _move(connection, _BY_STATE[one.state], [letter.c.id == i, letter.c.lease == lease], values)
-        _tell(connection, moved, now, one.state, None, one.kind)
+        moved = move(connection, _BY_STATE[one.state], [letter.c.id == i, letter.c.lease == lease], values)
+        tell(connection, moved, now, one.state, None, one.kind)
         recorded += len(moved)
         again += moved if one.state is S.DEFERRED else []
-    _weed(connection, again, now)
+    weed(connection, again, now)
     return recorded
 
 
@@ -245,9 +146,9 @@ def give_back(
     held = 0
     for some in batched(sorted(ids), 500):
         values = {"note": why, "next_try_at": until or now, "attempts": letter.c.attempts - 1}
-        moved = _move(connection, "back", [letter.c.id.in_(some), letter.c.lease == lease], values)
+        moved = move(connection, "back", [letter.c.id.in_(some), letter.c.lease == lease], values)
         held += len(moved)
-        _weed(connection, moved, now)
+        weed(connection, moved, now)
     return held
 
 
@@ -255,7 +156,7 @@ def held_by(connection: sa.Connection, lease: str) -> dict[int, tuple[str, int]]
     """id → (Message-ID, how often it was claimed) of the letters that this lease holds."""
     rows = connection.execute(
         sa.select(letter.c.id, letter.c.message_id, letter.c.attempts)
-        .where(_SENDING, letter.c.lease == lease)
+        .where(IS_SENDING, letter.c.lease == lease)
         .order_by(letter.c.id)
     )
     return {r.id: (r.message_id, r.attempts) for r in rows}
@@ -276,79 +177,20 @@ def expire(connection: sa.Connection, now: datetime, superseded: Iterable[tuple[
     return moved
 
 
-def once(connection: sa.Connection, one: int, now: datetime) -> None:
-    """Paper `one` is also known as others. Each reader keeps it in one letter; what is left without any is empty.
-
-    Nothing is taken out of a letter that may have left; of those that wait the first one keeps the paper, if no
-    other letter has it.
-    """
-    names = [one, *papers.names_of(connection, one)]
-    has_it = sa.and_(pick.c.paper_id.in_(names), sa.not_(pick.c.void))
-    several = sa.select(pick.c.subscriber_id).where(has_it).group_by(pick.c.subscriber_id)
-    twice = connection.execute(several.having(sa.func.count() > 1)).scalars().all()
-    # Locked, so that no courier takes a letter while a paper is taken out of it.
-    rows = [
-        row
-        for some in batched(twice, 500)
-        for row in connection.execute(
-            sa.select(pick.c.subscriber_id, pick.c.letter_id, pick.c.place, letter.c.state, letter.c.in_doubt)
-            .join(letter, letter.c.id == pick.c.letter_id)
-            .where(has_it, pick.c.subscriber_id.in_(some))
-            .order_by(pick.c.letter_id, pick.c.place)
-            .with_for_update(of=letter)
-        )
-    ]
-    by_reader: dict[int, list[Any]] = {}
-    for row in rows:
-        by_reader.setdefault(row.subscriber_id, []).append(row)
-    waiting = {state.value for state in WAITING}
-    touched = set()
-    for found in by_reader.values():
-        free = [row for row in found if row.state in waiting and not row.in_doubt]
-        for row in free if len(free) < len(found) else free[1:]:
-            this = sa.and_(pick.c.letter_id == row.letter_id, pick.c.place == row.place)
-            connection.execute(sa.delete(pick).where(this))
-            touched.add(row.letter_id)
-    for some in batched(sorted(touched), 500):
-        left = set(connection.execute(sa.select(pick.c.letter_id).where(pick.c.letter_id.in_(some))).scalars())
-        spend(connection, [i for i in some if i not in left], now)
-
-
-def spend(connection: sa.Connection, ids: Iterable[int], now: datetime) -> int:
-    """These waiting letters hold no paper any more; how many were."""
-    number = 0
-    for some in batched(ids, 500):
-        moved = _move(connection, "spend", [letter.c.id.in_(some)], {"note": SPENT, "next_try_at": None})
-        _tell(connection, moved, now, S.EMPTY, SPENT)
-        number += len(moved)
-    return number
-
-
-def _weed(connection: sa.Connection, ids: Sequence[int], now: datetime) -> None:
-    """These letters wait again. Meanwhile a paper of theirs may have proved to be one of another letter's."""
-    if ids and (same := papers.united(connection)):
-        found: set[int] = set()
-        for some in batched(ids, 500):
-            picked = sa.select(pick.c.paper_id).where(pick.c.letter_id.in_(some)).distinct()
-            found.update(same.get(i, i) for i in connection.execute(picked).scalars())
-        for one in sorted(found.intersection(same.values())):
-            once(connection, one, now)
-
-
 def _expire(connection: sa.Connection, where: Sequence[sa.ColumnElement[bool]], now: datetime) -> int:
     note = sa.case(
         (letter.c.note == "", "could not leave in time"),
         else_="could not leave in time; last: " + letter.c.note,
     )
     # A row that somebody holds is being claimed, or expired, at this very moment; it is theirs.
-    stale = sa.select(letter.c.id).where(_WAITING, *where).with_for_update(skip_locked=True).cte("stale")
-    moved = _move(
+    stale = sa.select(letter.c.id).where(WAITS, *where).with_for_update(skip_locked=True).cte("stale")
+    moved = move(
         connection,
         "expire",
         [letter.c.id.in_(sa.select(stale.c.id))],
         {"note": note, "next_try_at": None},
     )
-    _tell(connection, moved, now, S.EXPIRED, None)
+    tell(connection, moved, now, S.EXPIRED, None)
     return len(moved)
 
 
@@ -358,7 +200,7 @@ def suppress(connection: sa.Connection, now: datetime) -> int:
     gone = (
         sa.select(letter.c.id)
         .join(subscriber, subscriber.c.id == letter.c.subscriber_id)
-        .where(_WAITING, subscriber.c.state.in_(silent))
+        .where(WAITS, subscriber.c.state.in_(silent))
         .with_for_update(of=letter, skip_locked=True)
         .cte("gone")
     )
@@ -367,13 +209,13 @@ def suppress(connection: sa.Connection, now: datetime) -> int:
         + subscriber.c.state
         + sa.case((subscriber.c.state_reason == "", ""), else_=": " + subscriber.c.state_reason)
     ).where(subscriber.c.id == letter.c.subscriber_id)
-    moved = _move(
+    moved = move(
         connection,
         "suppress",
         [letter.c.id.in_(sa.select(gone.c.id))],
         {"note": theirs.scalar_subquery(), "next_try_at": None},
     )
-    _tell(connection, moved, now, S.SUPPRESSED, None)
+    tell(connection, moved, now, S.SUPPRESSED, None)
     return len(moved)
 
 
@@ -383,8 +225,8 @@ def cancel(connection: sa.Connection, now: datetime, ids: Iterable[int] | None =
     wheres = [[]] if ids is None else [[letter.c.id.in_(some)] for some in batched(sorted(ids), 500)]
     number = 0
     for where in wheres:
-        moved = _move(connection, "cancel", where, {"note": note, "next_try_at": None})
-        _tell(connection, moved, now, S.SUPPRESSED, note)
+        moved = move(connection, "cancel", where, {"note": note, "next_try_at": None})
+        tell(connection, moved, now, S.SUPPRESSED, note)
         number += len(moved)
     return number
 
@@ -407,8 +249,8 @@ def decide(connection: sa.Connection, what: str, now: datetime, ids: Sequence[in
         values |= {"next_try_at": now, "expires_at": now + KEEP_FOR}
     if what == "settle":
         values["sent_at"] = now
-    moved = _move(connection, what, [] if ids is None else [letter.c.id.in_(ids)], values)
-    _tell(connection, moved, now, TRANSITIONS[what].target, note)
+    moved = move(connection, what, [] if ids is None else [letter.c.id.in_(ids)], values)
+    tell(connection, moved, now, TRANSITIONS[what].target, note)
     return len(moved)
 
 
@@ -423,13 +265,13 @@ def count_by_state(connection: sa.Connection) -> dict[str, int]:
 
 
 def count_waiting(connection: sa.Connection) -> int:
-    return connection.execute(sa.select(sa.func.count()).select_from(letter).where(_WAITING)).scalar_one()
+    return connection.execute(sa.select(sa.func.count()).select_from(letter).where(WAITS)).scalar_one()
 
 
 def next_try(connection: sa.Connection) -> datetime | None:
     """When the next waiting letter may go out."""
     return connection.execute(
-        sa.select(letter.c.next_try_at).where(_WAITING).order_by(letter.c.next_try_at, letter.c.id).limit(1)
+        sa.select(letter.c.next_try_at).where(WAITS).order_by(letter.c.next_try_at, letter.c.id).limit(1)
     ).scalar()
 
 

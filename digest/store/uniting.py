@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from digest.store import outbox
+from digest.store import weeding
 from digest.store.sql import dialect_insert, insert_ignore, keep_papers
 from digest.store.tables import feedback, listing, paper, paper_key, pick, record, vote
 
@@ -28,7 +28,7 @@ def unite(connection: sa.Connection, keep: int, gone: int, now: datetime) -> Non
     connection.execute(
         sa.update(paper).where(sa.or_(paper.c.id == gone, paper.c.same_as == gone)).values(same_as=keep)
     )
-    outbox.once(connection, keep, now)
+    weeding.once(connection, keep, now)
     _picks(connection, keep)
 
 

@@ -33,7 +33,7 @@ from given import (
 
 from digest.model import LetterState as S
 from digest.model import Outcome, Subscriber, SubscriberState
-from digest.store import letters, outbox, subscribers, tables
+from digest.store import letters, outbox, subscribers, tables, transitions, weeding
 from digest.store.opening import Store
 
 HOUR = timedelta(hours=1)
@@ -52,7 +52,7 @@ def one_of_each(store: Store) -> dict[S, int]:
     write(store, *(letter(reader, bees) for reader in readers))
     ids = {state: of(store, reader).id for state, reader in zip(S, readers, strict=True)}
     for state, one in ids.items():
-        waits = state in outbox.WAITING
+        waits = state in transitions.WAITING
         lease = "courier" if state is S.SENDING else None
         _set(store, one, state=state.value, next_try_at=NOW if waits else None, lease=lease, note="as it was")
     return ids
@@ -94,7 +94,7 @@ ACTS: dict[str, Callable[[sa.Connection, str, list[int]], object]] = {
     "expire": lambda connection, lease, ids: outbox.expire(connection, NOW + 25 * HOUR),
     "suppress": _suppress,
     "cancel": lambda connection, lease, ids: outbox.cancel(connection, NOW),
-    "spend": lambda connection, lease, ids: outbox.spend(connection, ids, NOW),
+    "spend": lambda connection, lease, ids: weeding.spend(connection, ids, NOW),
     "resend": lambda connection, lease, ids: outbox.decide(connection, "resend", NOW, ids),
     "settle": lambda connection, lease, ids: outbox.decide(connection, "settle", NOW, ids),
     "drop": lambda connection, lease, ids: outbox.decide(connection, "drop", NOW, ids),
@@ -102,14 +102,14 @@ ACTS: dict[str, Callable[[sa.Connection, str, list[int]], object]] = {
 
 
 def test_every_transition_is_tried_here() -> None:
-    assert set(ACTS) == set(outbox.TRANSITIONS)
+    assert set(ACTS) == set(transitions.TRANSITIONS)
 
 
 @pytest.mark.parametrize("name", ACTS)
 def test_a_transition_moves_letters_from_its_sources_and_no_others(
     store: Store, one_of_each: dict[S, int], name: str
 ) -> None:
-    way, before = outbox.TRANSITIONS[name], _rows(store)
+    way, before = transitions.TRANSITIONS[name], _rows(store)
     with store.write() as connection:
         told = ACTS[name](connection, "courier", list(one_of_each.values()))
     after = _rows(store)
@@ -121,7 +121,7 @@ def test_a_transition_moves_letters_from_its_sources_and_no_others(
         assert after[one]["state"] == way.target
         assert after[one]["note"] or way.target is S.SENDING, "every state says why"
         assert after[one]["lease"] == ("courier" if way.target is S.SENDING else None)
-        assert (after[one]["next_try_at"] is not None) == (way.target in (*outbox.WAITING, S.SENDING))
+        assert (after[one]["next_try_at"] is not None) == (way.target in (*transitions.WAITING, S.SENDING))
     assert _void(store) == ({one_of_each[state] for state in way.sources} if way.forgets else set())
 
 
@@ -129,14 +129,14 @@ def test_a_transition_moves_letters_from_its_sources_and_no_others(
 def test_what_ends_a_conversation_needs_the_lease_that_began_it(
     store: Store, one_of_each: dict[S, int], name: str
 ) -> None:
-    way, before = outbox.TRANSITIONS[name], _rows(store)
+    way, before = transitions.TRANSITIONS[name], _rows(store)
     with store.write() as connection:
         ACTS[name](connection, "another courier", list(one_of_each.values()))
     assert way.fenced == (S.SENDING in way.sources)
     assert (_rows(store) == before) == way.fenced
 
 
-@pytest.mark.parametrize("name", [name for name, way in outbox.TRANSITIONS.items() if way.forgets])
+@pytest.mark.parametrize("name", [name for name, way in transitions.TRANSITIONS.items() if way.forgets])
 def test_what_may_have_arrived_once_is_never_forgotten(store: Store, one_of_each: dict[S, int], name: str) -> None:
     for one in one_of_each.values():
         _set(store, one, in_doubt=True)
@@ -434,7 +434,7 @@ def test_a_history_tells_each_thing_that_happened_in_order(store: Store, ready: 
 
 @pytest.mark.parametrize("name", ["expire", "suppress", "cancel", "settle", "drop"])
 def test_what_ends_without_a_courier_is_in_the_history(store: Store, one_of_each: dict[S, int], name: str) -> None:
-    way = outbox.TRANSITIONS[name]
+    way = transitions.TRANSITIONS[name]
     with store.write() as connection:
         ACTS[name](connection, "courier", list(one_of_each.values()))
         told = outbox.histories(connection, one_of_each.values())

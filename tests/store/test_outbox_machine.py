@@ -29,7 +29,7 @@ from digest.delivery.journal import Journal
 from digest.model import Letter, Outcome, Paper, Subscriber, SubscriberState
 from digest.model import LetterState as S
 from digest.recovery import settle_abandoned
-from digest.store import couriers, editions, letters, outbox, pauses, subscribers, tables
+from digest.store import couriers, editions, letters, outbox, pauses, subscribers, tables, transitions
 from digest.store.couriers import Courier
 from digest.store.opening import Store
 from digest.store.pauses import Pause
@@ -264,7 +264,7 @@ class Machine(RuleBasedStateMachine):
         """All that ends letters or holds them, so that it does not happen more often than letters leave."""
         scope, minutes = ["*", "provider:example.org"][number % 2], [None, 15][number // 2 % 2]
         reader = self.readers[number % len(self.readers)]
-        waiting = [one.id for one in self.rows().values() if one.state in outbox.WAITING]
+        waiting = [one.id for one in self.rows().values() if one.state in transitions.WAITING]
         with self.store.write() as connection:
             if act == "pause":
                 until = None if minutes is None else self.now + timedelta(minutes=minutes)
@@ -311,7 +311,7 @@ class Machine(RuleBasedStateMachine):
         for each in self.may_have - self.judged:
             assert rows[each].state in (S.UNCERTAIN, S.SENDING)
         for each in self.arrived & self.spent:
-            assert rows[each].state not in outbox.WAITING
+            assert rows[each].state not in transitions.WAITING
 
     @invariant()
     def memory_holds_what_may_have_arrived_and_no_more(self) -> None:
@@ -332,7 +332,7 @@ class Machine(RuleBasedStateMachine):
             told = outbox.histories(connection, list(rows))
         for each, row in rows.items():
             assert (row.state == S.SENDING) == (row.lease is not None)
-            assert (row.state in (*outbox.WAITING, S.SENDING)) == (row.next_try_at is not None)
+            assert (row.state in (*transitions.WAITING, S.SENDING)) == (row.next_try_at is not None)
             assert (row.state == S.SENT) == (row.sent_at is not None)
             assert row.attempts >= 0
             if row.state not in (S.READY, S.SENDING):

@@ -69,7 +69,7 @@ def among(
         signs = ", ".join([sign] * len(some))
         # Names of our own tables; every value is a parameter.
         query = f"SELECT {names} FROM {table.name} WHERE {columns[0]} IN ({signs}) ORDER BY {names}"  # noqa: S608
-        yield from connection.exec_driver_sql(query, tuple(some)).tuples()
+        yield from connection.exec_driver_sql(query, tuple(some))
 
 
 def keep_others_out(connection: sa.Connection, table: sa.Table) -> None:

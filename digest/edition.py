@@ -168,7 +168,8 @@ class Press:
             own = letters.existing(connection, [(reader.id, slot)]).get((reader.id, slot))
             memory = letters.memory(connection, [reader.id], without=own)
             said = self._pool.heard(connection, edition, [reader.id])
-            served = _served(connection, edition, [reader.id])
+            stands = own and letters.by_ids(connection, [own])[0].state is not LetterState.EMPTY
+            served = not stands and bool(_served(connection, edition, [reader.id]))
         asked = Reader(reader.profile, memory.get(reader.id, {}), said.get(reader.id, ()))
         verdicts = edition.ranker.explain(asked)
         picks = tuple(one.pick for one in verdicts if one.included)
@@ -344,14 +345,14 @@ def _choose(edition: Edition, wanted: Sequence[Reader]) -> Sequence[tuple[Pick, 
 
 
 def _served(connection: sa.Connection, edition: Edition, ids: Sequence[int]) -> set[int]:
-    """Those whose last letter was chosen from all that is new: sources have said since that there is no more.
+    """Those who had a letter that was chosen from all that is new, by what they want: sources have said since that
+    there is no more.
 
     What that letter had no room for was not good enough for a day with news, and makes no letter without.
     """
-    if not edition.quiet:
+    if not edition.quiet or edition.fresh is None or edition.arrived is None:
         return set()
-    last = letters.last_before(connection, ids, edition.day)
-    return {one for one, (slot, written) in last.items() if not edition.is_news(slot, written)}
+    return letters.told_since(connection, ids, edition.day, since=edition.fresh, after=edition.arrived)
 
 
 def _why_empty(edition: Edition, want: Reader, passed: bool) -> str:

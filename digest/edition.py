@@ -22,7 +22,7 @@ from digest.letters.mime import message_id
 from digest.letters.subject import count, subject
 from digest.letters.wording import placed
 from digest.model import Letter, LetterState, Pick, Subscriber, SubscriberState, Verdict
-from digest.pool import Edition, Gap, Pool
+from digest.pool import Edition, Gap, Pool, in_words
 from digest.ranking.ranker import Reader
 from digest.store import editions, letters, outbox, subscribers
 from digest.store.opening import Store
@@ -357,7 +357,7 @@ def _served(connection: sa.Connection, edition: Edition, ids: Sequence[int]) -> 
 
 def _why_empty(edition: Edition, want: Reader, passed: bool) -> str:
     """What a reader gets no letter for. `passed`: there are papers that an earlier letter had no room for."""
-    return "; ".join([_why_nothing(edition, want, passed), *map(str, edition.gaps[-2:])])
+    return "; ".join([_why_nothing(edition, want, passed), *in_words(edition.gaps)[-2:]])
 
 
 def _why_nothing(edition: Edition, want: Reader, passed: bool) -> str:

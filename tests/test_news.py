@@ -126,6 +126,19 @@ def test_letters_go_out_with_what_is_there_and_the_operator_is_told(store: Store
     assert press.open(SATURDAY).gaps == ()
 
 
+def test_a_source_that_fails_for_days_is_told_of_once(store: Store, press: Press) -> None:
+    press = Press(store, config.parse(SOURCES + b'[[sources]]\nname = "a"\nkind = "huggingface"\n', Path()))
+    with store.write() as connection:
+        for day, why in ((SATURDAY, "404"), (FRIDAY, "503")):
+            sources.failed(connection, "hf", [day], f"the server said {why}", at(SUNDAY, 5))
+        sources.failed(connection, "a", [SUNDAY], "no answer", at(SUNDAY, 5))
+    assert run(press, [(alice(press), SUNDAY)], lambda: at(SUNDAY)).delivered.alerts == [
+        "hf: 2 days from 2026-03-13 to 2026-03-14 could not be read, the last: the server said 404;"
+        " the letters stand on what is there",
+        "a: 2026-03-15 could not be read: no answer; the letters stand on what is there",
+    ]
+
+
 def test_an_empty_letter_says_what_could_not_be_read(store: Store, press: Press) -> None:
     with store.write() as connection:
         sources.failed(connection, "hf", [FRIDAY], "the server said 503", at(FRIDAY, 5))

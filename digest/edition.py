@@ -96,7 +96,7 @@ class Press:
         ids = [reader.id for reader in readers]
         memory, said = letters.memory(connection, ids), self._pool.heard(connection, edition, ids)
         wanted = [Reader(one.profile, memory.get(one.id, {}), said.get(one.id, ())) for one in readers]
-        served = _served(connection, edition, ids)
+        served = _served(connection, edition, readers)
         return [
             self._letter(edition, reader, want, picks, now, reader.id in served)
             for reader, want, picks in zip(readers, wanted, _choose(edition, wanted), strict=True)
@@ -169,7 +169,7 @@ class Press:
             memory = letters.memory(connection, [reader.id], without=own)
             said = self._pool.heard(connection, edition, [reader.id])
             stands = own and letters.by_ids(connection, [own])[0].state is not LetterState.EMPTY
-            served = not stands and bool(_served(connection, edition, [reader.id]))
+            served = not stands and bool(_served(connection, edition, [reader]))
         asked = Reader(reader.profile, memory.get(reader.id, {}), said.get(reader.id, ()))
         verdicts = edition.ranker.explain(asked)
         picks = tuple(one.pick for one in verdicts if one.included)
@@ -344,7 +344,7 @@ def _choose(edition: Edition, wanted: Sequence[Reader]) -> Sequence[tuple[Pick, 
         return out
 
 
-def _served(connection: sa.Connection, edition: Edition, ids: Sequence[int]) -> set[int]:
+def _served(connection: sa.Connection, edition: Edition, readers: Sequence[Subscriber]) -> set[int]:
     """Those who had a letter that was chosen from all that is new, by what they want: sources have said since that
     there is no more.
 
@@ -352,7 +352,11 @@ def _served(connection: sa.Connection, edition: Edition, ids: Sequence[int]) -> 
     """
     if not edition.quiet or edition.fresh is None or edition.arrived is None:
         return set()
-    return letters.told_since(connection, ids, edition.day, since=edition.fresh, after=edition.arrived)
+    ids = [one.id for one in readers]
+    told = letters.told_since(connection, ids, edition.day, since=edition.fresh, after=edition.arrived)
+    stored = subscribers.by_ids(connection, sorted(told))
+    # Who is shown a draft of a profile asks for something else as well.
+    return {one.id for one in readers if one.id in told and one.profile == stored[one.id].profile}
 
 
 def _why_empty(edition: Edition, want: Reader, passed: bool) -> str:

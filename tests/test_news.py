@@ -167,7 +167,12 @@ def test_who_wants_something_else_since_may_have_what_was_passed_over(store: Sto
     lists(store, SATURDAY, TITLES)
     salt = Profile(interests=(Interest("salt of the sea"),), papers=2)
     changed = roster.Reading((replace(alice(press), profile=salt),))
+    (draft,) = changed.subscribers
+    assert press.preview(alice(press), SATURDAY, at(SATURDAY)).state is LetterState.EMPTY
+    assert press.preview(draft, SATURDAY, at(SATURDAY)).state is LetterState.READY
+    assert any(one.included for one in press.explain(draft, SATURDAY))
     roster.apply(store, changed, at(FRIDAY, 20))
+    assert press.preview(alice(press), SATURDAY, at(SATURDAY)).state is LetterState.READY
     assert letter(press, SATURDAY).state is LetterState.SENT
     roster.apply(store, changed, at(SATURDAY, 20))  # which changes nothing
     lists(store, SUNDAY, TITLES)

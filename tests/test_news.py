@@ -126,8 +126,8 @@ def test_letters_go_out_with_what_is_there_and_the_operator_is_told(store: Store
     assert press.open(SATURDAY).gaps == ()
 
 
-def test_a_source_that_fails_for_days_is_told_of_once(store: Store, press: Press) -> None:
-    press = Press(store, config.parse(SOURCES + b'[[sources]]\nname = "a"\nkind = "huggingface"\n', Path()))
+def test_a_source_that_fails_for_days_is_told_of_once(store: Store, press: Press, tmp_path: Path) -> None:
+    press = Press(store, config.parse(SOURCES + b'[[sources]]\nname = "a"\nkind = "huggingface"\n', tmp_path))
     with store.write() as connection:
         for day, why in ((SATURDAY, "404"), (FRIDAY, "503")):
             sources.failed(connection, "hf", [day], f"the server said {why}", at(SUNDAY, 5))
@@ -202,9 +202,9 @@ def test_a_library_that_is_imported_since_is_a_wish(store: Store, press: Press, 
 
 
 def test_where_one_source_repeats_and_another_fails_nobody_knows_that_nothing_is_new(
-    store: Store, press: Press
+    store: Store, press: Press, tmp_path: Path
 ) -> None:
-    press = Press(store, config.parse(SOURCES + b'[[sources]]\nname = "other"\nkind = "huggingface"\n', Path()))
+    press = Press(store, config.parse(SOURCES + b'[[sources]]\nname = "other"\nkind = "huggingface"\n', tmp_path))
     lists(store, FRIDAY, TITLES)
     assert len(letter(press, FRIDAY).picks) == 2
     lists(store, SATURDAY, TITLES)

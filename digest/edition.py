@@ -22,7 +22,7 @@ from digest.letters.mime import message_id
 from digest.letters.subject import count, subject
 from digest.letters.wording import placed
 from digest.model import Letter, LetterState, Pick, Subscriber, SubscriberState, Verdict
-from digest.pool import Edition, Gap, Pool
+from digest.pool import Edition, Gap, Pool, in_words
 from digest.ranking.ranker import Reader
 from digest.store import editions, letters, outbox, subscribers
 from digest.store.opening import Store
@@ -96,7 +96,7 @@ class Press:
         ids = [reader.id for reader in readers]
         memory, said = letters.memory(connection, ids), self._pool.heard(connection, edition, ids)
         wanted = [Reader(one.profile, memory.get(one.id, {}), said.get(one.id, ())) for one in readers]
-        served = _served(connection, edition, ids)
+        served = _served(connection, edition, readers)
         return [
             self._letter(edition, reader, want, picks, now, reader.id in served)
             for reader, want, picks in zip(readers, wanted, _choose(edition, wanted), strict=True)
@@ -168,7 +168,8 @@ class Press:
             own = letters.existing(connection, [(reader.id, slot)]).get((reader.id, slot))
             memory = letters.memory(connection, [reader.id], without=own)
             said = self._pool.heard(connection, edition, [reader.id])
-            served = _served(connection, edition, [reader.id])
+            stands = own and letters.by_ids(connection, [own])[0].state is not LetterState.EMPTY
+            served = not stands and bool(_served(connection, edition, [reader]))
         asked = Reader(reader.profile, memory.get(reader.id, {}), said.get(reader.id, ()))
         verdicts = edition.ranker.explain(asked)
         picks = tuple(one.pick for one in verdicts if one.included)
@@ -343,20 +344,24 @@ def _choose(edition: Edition, wanted: Sequence[Reader]) -> Sequence[tuple[Pick, 
         return out
 
 
-def _served(connection: sa.Connection, edition: Edition, ids: Sequence[int]) -> set[int]:
-    """Those whose last letter was chosen from all that is new: sources have said since that there is no more.
+def _served(connection: sa.Connection, edition: Edition, readers: Sequence[Subscriber]) -> set[int]:
+    """Those who had a letter that was chosen from all that is new, by what they want: sources have said since that
+    there is no more.
 
     What that letter had no room for was not good enough for a day with news, and makes no letter without.
     """
-    if not edition.quiet:
+    if not edition.quiet or edition.fresh is None or edition.arrived is None:
         return set()
-    last = letters.last_before(connection, ids, edition.day)
-    return {one for one, (slot, written) in last.items() if not edition.is_news(slot, written)}
+    ids = [one.id for one in readers]
+    told = letters.told_since(connection, ids, edition.day, since=edition.fresh, after=edition.arrived)
+    stored = subscribers.by_ids(connection, sorted(told))
+    # Who is shown a draft of a profile asks for something else as well.
+    return {one.id for one in readers if one.id in told and one.profile == stored[one.id].profile}
 
 
 def _why_empty(edition: Edition, want: Reader, passed: bool) -> str:
     """What a reader gets no letter for. `passed`: there are papers that an earlier letter had no room for."""
-    return "; ".join([_why_nothing(edition, want, passed), *map(str, edition.gaps[-2:])])
+    return "; ".join([_why_nothing(edition, want, passed), *in_words(edition.gaps)[-2:]])
 
 
 def _why_nothing(edition: Edition, want: Reader, passed: bool) -> str:

@@ -14,7 +14,7 @@ from digest.errors import DigestError, LibraryUnreadable, NothingImported
 from digest.library import file as library_file
 from digest.library.material import Library
 from digest.model import Feedback, FeedbackKind, Record, Rejected, Subscriber
-from digest.store import feedback, merging, papers
+from digest.store import feedback, merging, papers, subscribers
 from digest.store.opening import Store
 
 LARGEST_LIBRARY = 250_000_000  # bytes; fifty thousand entries with abstracts are about eighty million
@@ -64,6 +64,8 @@ def take(
                 done.append(Imported(str(path), error=library))
             else:
                 done.append(_take(connection, reader, path, library, kind, now, seen, by_hand))
+        if kind != "disliked" and any(one.verdicts for one in done):
+            subscribers.asked(connection, reader.id, now)
         if dry_run:
             raise _DryRun
     return done

@@ -40,6 +40,18 @@ class Gap:
         return f"{self.source}: {self.day} could not be read: {self.detail}"
 
 
+def in_words(gaps: Sequence[Gap]) -> list[str]:
+    """A sentence without its end for each source that has gaps, the one that failed last at the end."""
+    by_source: dict[str, list[Gap]] = {}
+    for gap in sorted(gaps, key=lambda gap: gap.day):
+        by_source.setdefault(gap.source, []).append(gap)
+    found = []
+    for source, some in sorted(by_source.items(), key=lambda one: (one[1][-1].day, one[0])):
+        days = f"{len(some)} days from {some[0].day} to {some[-1].day} could not be read, the last"
+        found.append(f"{source}: {days}: {some[-1].detail}" if len(some) > 1 else str(some[0]))
+    return found
+
+
 Fitted = TypeVar("Fitted", Space, Others)
 GROWTH = 1.1  # beyond, it is fitted anew when the store has grown by a tenth
 
@@ -56,19 +68,10 @@ class Edition:
     newest: date | None  # the last listing on or before the day
     stored: int  # papers in the store
     ranker: Ranker
-    fresh: date | None  # the last day on which one of the candidates was listed for the first time
+    fresh: date | None  # the last day on which one of the candidates became one
     arrived: datetime | None  # when the newest of them came into the store
-    quiet: tuple[date, ...]  # days since on which sources listed nothing, or nothing that was new
+    quiet: tuple[date, ...]  # days since of which sources said that they have nothing new, if all who can say do
     gaps: tuple[Gap, ...]  # days in the window that a source could not be read for
-
-    def is_news(self, slot: date, written: datetime) -> bool:
-        """Is there anything that a letter of this slot, written at this time, could not know of?
-
-        Yes, too, where no source has said since that there is nothing.
-        """
-        if not self.quiet or self.fresh is None or self.arrived is None:
-            return True
-        return self.fresh > slot or self.arrived > written
 
 
 class Pool:
@@ -85,7 +88,7 @@ class Pool:
         """Freeze the candidates of `day`: what was listed in the window that ends with it."""
         window = self._config.edition.window_days
         with self._store.read() as connection:
-            listings = papers.pool(connection, day, window)
+            around = papers.pool(connection, day, 2 * window)
             corpus = papers.corpus(connection)
             first = papers.first_listed(connection)
             newest = papers.newest_listing(connection, until=day)
@@ -93,6 +96,7 @@ class Pool:
             names = [one.name for one in self._config.sources]
             told = sources.days(connection, names, day - timedelta(days=window - 1), day)
             said = feedback.everyone(connection)
+        listings = [one for one in around if one[1].day > day - timedelta(days=window)]
         chosen = fitted(first)
         base = in_order([paper for paper in corpus if paper.id in chosen])
         model = self._embed.name if self._embed else ""
@@ -102,13 +106,14 @@ class Pool:
         heard = _digest(shape, *sorted(map(sorted, likes.values()))) if enough(likes) else ""
         half_life = self._config.edition.half_life_days
         digest = _digest(day, window, half_life, shape, heard, *corpus, *listings)
-        fresh = max((first[one] for one, _ in listings if first[one] <= day), default=None)
-        spoken = {row.day for _, row in listings} | {one.day for one in told if one.state != sources.FAILED}
+        entered = _entered(around, timedelta(days=window))
+        fresh = max((entered[one] for one, _ in listings), default=None)
+        gaps = tuple(Gap(one.source, one.day, one.detail) for one in told if one.state == sources.FAILED)
         stands_on: dict[str, Any] = {
             "fresh": fresh,
             "arrived": arrived,
-            "quiet": tuple(sorted(on for on in spoken if fresh and on > fresh)),
-            "gaps": tuple(Gap(one.source, one.day, one.detail) for one in told if one.state == sources.FAILED),
+            "quiet": _quiet(fresh, [row.day for _, row in listings], told) if fresh else (),
+            "gaps": gaps,
         }
         if day in self._open and self._open[day].digest == digest:
             known = replace(self._open[day], **stands_on)
@@ -192,6 +197,28 @@ def fitted(first_listed: Mapping[int, date]) -> set[int]:
             chosen |= waiting
             waiting = set()
     return chosen
+
+
+def _entered(listings: Sequence[tuple[int, Listing]], window: timedelta) -> dict[int, date]:
+    """Paper id → the day on which it last became a candidate, from listings by paper and day: one that is listed
+    again while it is a candidate stays one, and one that had not been listed for a window is as good as new."""
+    found: dict[int, date] = {}
+    last: dict[int, date] = {}
+    for paper_id, one in listings:
+        if paper_id not in last or one.day - last[paper_id] > window:
+            found[paper_id] = one.day
+        last[paper_id] = one.day
+    return found
+
+
+def _quiet(fresh: date, listed: Sequence[date], told: Sequence[sources.Day]) -> tuple[date, ...]:
+    """The days after `fresh` that sources spoke of; none if one could not be read for such a day, as nobody knows
+    what it has. One that could be read on no day of the window is not waited for."""
+    spoken = [one for one in told if one.state != sources.FAILED]
+    alive = {one.source for one in spoken}
+    if any(one.state == sources.FAILED and one.day > fresh and one.source in alive for one in told):
+        return ()
+    return tuple(sorted({on for on in [*listed, *(one.day for one in spoken)] if on > fresh}))
 
 
 def _likes(said: Sequence[tuple[int, Feedback]], corpus: Sequence[Paper], *, before: date) -> dict[int, list[int]]:

@@ -480,6 +480,8 @@ def _write(connection: sa.Connection, changes: Sequence[Change], now: datetime) 
     stored_subscribers.free_names(connection, named)
     for before, after in known:
         stored_subscribers.update(connection, _scheduled(before, after, now))
+        if before.profile != after.profile:
+            stored_subscribers.asked(connection, after.id, now)
     new = [_scheduled(None, change.subscriber, now) for change in changes if not change.before]
     stored_subscribers.add(connection, new)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from digest.courier import PATIENCE, Delivered, Stop, deliver
 from digest.delivery.transport import Transport
 from digest.edition import Due, Press, Written
+from digest.pool import in_words
 from digest.store import editions, pauses
 from digest.store.pauses import EVERYTHING, Pause
 
@@ -73,7 +74,7 @@ def run(
             patience=patience,
         )
         delivered.alerts += [restored] if restored and not delivered.stopped else []
-        delivered.alerts += [f"{gap}; the letters stand on what is there" for gap in written.gaps]
+        delivered.alerts += [f"{words}; the letters stand on what is there" for words in in_words(written.gaps)]
         outcome = f"stopped: {delivered.stopped}" if delivered.stopped else "done"
     finally:
         counts = {"ready": written.ready, "empty": written.empty, "already": written.already}

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from digest.errors import AmbiguousPaper, UnknownPaper
 from digest.model import Feedback, FeedbackKind, LetterState, Paper, Subscriber
 from digest.sources.identity import paper_key, title_key
-from digest.store import feedback, letters, papers
+from digest.store import feedback, letters, papers, subscribers
 from digest.store.opening import Store
 from digest.text import clean, readable
 
@@ -43,7 +43,8 @@ def say(
     with store.write() as connection:
         found = find(connection, reader, paper)
         before = _verdict(connection, reader, found)
-        feedback.record(connection, reader.id, [Feedback(found.id, kind, now, source)])
+        if feedback.record(connection, reader.id, [Feedback(found.id, kind, now, source)]) and kind != "disliked":
+            subscribers.asked(connection, reader.id, now)
         return Said(found, before, _verdict(connection, reader, found))
 
 

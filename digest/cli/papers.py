@@ -31,7 +31,8 @@ def papers_list(
     ] = None,
     day: Day = None,
     source: Annotated[
-        str | None, typer.Option(help="Of this source; “page” is any saved page.", metavar="NAME")
+        str | None,
+        typer.Option(help="Of this source; “page” is any saved page.", metavar="NAME"),
     ] = None,
     limit: Annotated[int, typer.Option(help="At most so many.", min=1, max=10_000, metavar="N")] = 30,
     json: Json = False,
@@ -41,7 +42,10 @@ def papers_list(
     With QUERY only those that have each of its words, as a whole or within others, in title, abstract or authors.
     """
     words = clean(" ".join(query or [])).split(" ") if query else []
-    with opened(load_config(), create=False) as store, store.read() as connection:
+    config = load_config()
+    if source in {one.name for one in config.sources if one.kind == "pages"}:
+        source = "page"  # a page is a page, whoever took it
+    with opened(config, create=False) as store, store.read() as connection:
         ids = search.find(connection, [one for one in words if one], limit + 1, day=day, source=source)
         more, ids = len(ids) > limit, ids[:limit]
         known = {one.id: one for one in papers.by_ids(connection, ids)}

@@ -14,7 +14,7 @@ from digest.frozen import maker
 from digest.model import UNDELIVERED, Letter, LetterState, Paper, Pick, Reason, Subscriber
 from digest.store import papers, subscribers
 from digest.store.sql import batched, insert_new, keep_papers
-from digest.store.tables import history, letter, pick
+from digest.store.tables import history, letter, pick, subscriber
 
 # To the letter what the partial indexes say (`tables.REMEMBERED`, `tables.SETTLED`), or these stay unused.
 _REMEMBERED = sa.text("NOT pick.void")
@@ -145,20 +145,28 @@ def memory(
     return out
 
 
-def last_before(
-    connection: sa.Connection, subscriber_ids: Iterable[int], day: date
-) -> dict[int, tuple[date, datetime]]:
-    """subscriber id → slot of the last letter before `day` that may have reached them or was empty, and when it
-    was written."""
-    out: dict[int, tuple[date, datetime]] = {}
+def told_since(
+    connection: sa.Connection, subscriber_ids: Iterable[int], day: date, *, since: date, after: datetime
+) -> set[int]:
+    """Those of these subscribers of whom a letter before `day` knew all: of a slot from `since` on, written `after`
+    then and after its reader last asked for something else. It was empty, or may have reached them."""
+    out: set[int] = set()
+    undelivered = [state.value for state in UNDELIVERED]
     for some in batched(subscriber_ids, 500):
-        undelivered = [state.value for state in UNDELIVERED]
         rows = connection.execute(
-            sa.select(letter.c.subscriber_id, sa.func.max(letter.c.slot), sa.func.max(letter.c.created_at))
-            .where(letter.c.subscriber_id.in_(some), letter.c.slot < day, letter.c.state.not_in(undelivered))
-            .group_by(letter.c.subscriber_id)
+            sa.select(letter.c.subscriber_id)
+            .distinct()
+            .join(subscriber, subscriber.c.id == letter.c.subscriber_id)
+            .where(
+                letter.c.subscriber_id.in_(some),
+                letter.c.slot >= since,
+                letter.c.slot < day,
+                letter.c.created_at >= after,
+                letter.c.created_at >= sa.func.coalesce(subscriber.c.changed_at, letter.c.created_at),
+                letter.c.state.not_in(undelivered),
+            )
         )
-        out.update({row[0]: (row[1], row[2]) for row in rows})
+        out.update(rows.scalars())
     return out
 
 

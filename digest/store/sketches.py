@@ -6,12 +6,14 @@ from collections.abc import Collection, Iterable
 
 import sqlalchemy as sa
 
+from digest.sources.sketch import bands
 from digest.store.sql import among, dialect_insert, put
-from digest.store.tables import new_sketch, sketch
+from digest.store.tables import new_sketch, paper, sketch
 
 # So many papers that share a band are looked at. What more have is a sentence of everybody's, and tells nothing.
 CROWD = 20
 TOGETHER = 120_000  # rows of the newest that go over at once: those of some 20,000 papers
+_AT_ONCE = 1000  # papers
 
 
 def find(connection: sa.Connection, bands: Iterable[int]) -> dict[int, list[int]]:
@@ -35,6 +37,23 @@ def add(connection: sa.Connection, rows: Iterable[tuple[int, int]]) -> None:
         insert = dialect_insert(connection, sketch).from_select(["band", "paper_id"], moved)
         connection.execute(insert.on_conflict_do_nothing())
         connection.execute(sa.delete(new_sketch))
+
+
+def fill(connection: sa.Connection) -> None:
+    """Sketch every paper, as for a store of before there were sketches."""
+    last = 0
+    while rows := connection.execute(
+        sa.select(paper.c.id, paper.c.abstract).where(paper.c.id > last).order_by(paper.c.id).limit(_AT_ONCE)
+    ).all():
+        told = [(band, paper_id) for paper_id, abstract in rows for band in bands(abstract)]
+        there = {band: len(some) for band, some in find(connection, {band for band, _ in told}).items()}
+        fresh = []
+        for band, paper_id in told:
+            there[band] += 1
+            if there[band] <= CROWD:
+                fresh.append((band, paper_id))
+        add(connection, fresh)
+        last = rows[-1].id
 
 
 def remove(connection: sa.Connection, paper_id: int, bands: Collection[int]) -> None:

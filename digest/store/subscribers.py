@@ -54,6 +54,11 @@ def update(connection: sa.Connection, changed: Subscriber) -> None:
     connection.execute(sa.update(subscriber).where(subscriber.c.id == changed.id).values(**_values(changed)))
 
 
+def asked(connection: sa.Connection, subscriber_id: int, at: datetime) -> None:
+    """This subscriber asked for something else: papers that were passed over may be wanted now."""
+    connection.execute(sa.update(subscriber).where(subscriber.c.id == subscriber_id).values(changed_at=at))
+
+
 def free_names(connection: sa.Connection, ids: Sequence[int]) -> None:
     """Park the handles and addresses of these subscribers, so that two of them can swap without colliding."""
     parked = "~" + sa.cast(subscriber.c.id, sa.Text)  # no handle holds a "~", and every address an "@"

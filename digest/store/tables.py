@@ -43,8 +43,6 @@ class Words(sa.types.TypeDecorator[str]):
     def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
         if value is None or (value.isascii() and "\0" not in value):  # which most of it is
             return value
-        if value is None or (value.isascii() and "\0" not in value):
-            return value
         return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", value)
 
 
@@ -186,6 +184,7 @@ subscriber = Table(
     Column("profile", sa.JSON, nullable=False),
     Column("language", Words, nullable=False, server_default=""),
     Column("secret", Words, nullable=False, server_default=""),  # signed into the links of the letters
+    Column("changed_at", Instant),  # when they last asked for something else: a profile, a like; NULL: not yet
     Index("ix_subscriber_due", "state", "next_due_at"),
 )
 

@@ -51,8 +51,12 @@ def once(connection: sa.Connection, one: int, now: datetime) -> None:
             connection.execute(sa.delete(pick).where(this))
             touched.add(row.letter_id)
     for some in batched(sorted(touched), 500):
-        left = set(connection.execute(sa.select(pick.c.letter_id).where(pick.c.letter_id.in_(some))).scalars())
-        spend(connection, [i for i in some if i not in left], now)
+        chosen = sa.select(pick.c.letter_id).where(pick.c.letter_id.in_(some), sa.not_(pick.c.also))
+        left = set(connection.execute(chosen).scalars())
+        spent = [i for i in some if i not in left]
+        # What was only popular beside them makes no letter.
+        connection.execute(sa.delete(pick).where(pick.c.letter_id.in_(spent)))
+        spend(connection, spent, now)
 
 
 def spend(connection: sa.Connection, ids: Iterable[int], now: datetime) -> int:

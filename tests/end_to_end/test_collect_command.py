@@ -148,6 +148,10 @@ def test_papers_are_found_by_words_days_and_sources(home: Digest) -> None:
     table = home("papers", "estuaries").out.splitlines()
     assert table[1].split()[0] == "arxiv:2603.00001"
     assert table[1].endswith("2026-03-12 +1      3")
+    home.write("config.toml", CONFIG + '[[sources]]\nname = "saved"\nkind = "pages"\npath = "saved"\n')
+    home.write("saved/page.txt", "Daily Papers\nMar 12\n\nFlour and Salt\n\nWe weigh flour and salt by the sea.\n")
+    home("collect")
+    assert found("--source", "saved") == found("--source", "page") == ["Flour and Salt"]
     limited = home("papers", "--limit", "1")
     assert len(limited.out.splitlines()) == 2
     assert "there are more" in limited.err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import chromium
@@ -19,6 +20,10 @@ import screenshots
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 BACKGROUND = "getComputedStyle(document.body).backgroundColor"
+FACTS = """[...document.querySelectorAll(".facts")].map(e => {
+  const own = e.getBoundingClientRect(), all = e.parentElement.getBoundingClientRect();
+  return [own.left - all.left, e.getClientRects().length, Math.round(own.height)];
+})"""
 INK = "getComputedStyle(document.querySelector('.title a')).color"
 
 
@@ -40,6 +45,13 @@ def test_a_letter_fits_its_screen(browser: chromium.Browser, written, width: int
 def test_the_column_is_640_wide_on_a_desk(browser: chromium.Browser) -> None:
     browser.show(render(daily()).html, 1200, dark=False)
     assert browser.evaluate("document.querySelector('.sheet').getBoundingClientRect().width") == 640
+
+
+def test_on_a_phone_what_is_known_of_a_paper_stands_in_one_line(browser: chromium.Browser) -> None:
+    letter = daily()
+    much = tuple(replace(one, votes=1187, trending=0.9) for one in letter.picks)
+    browser.show(render(replace(letter, picks=much)).html, 375, dark=False)
+    assert browser.evaluate(FACTS) == [[0, 1, 21]] * len(much)
 
 
 @pytest.mark.parametrize("kind", screenshots.KINDS)

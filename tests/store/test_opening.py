@@ -18,6 +18,7 @@ from given import (
     DAY,
     NOW,
     ON_POSTGRESQL_ALONE,
+    abstract,
     add,
     claim,
     letter,
@@ -31,9 +32,9 @@ from given import (
 
 from digest.errors import StoreLocked, StoreMissing, StoreNewer, StoreUnreachable
 from digest.model import Subscriber
-from digest.store import merging, papers, subscribers
+from digest.store import merging, papers, sketches, subscribers
 from digest.store.opening import MIGRATIONS, Store, open_store, shown
-from digest.store.tables import metadata
+from digest.store.tables import metadata, sketch
 
 
 def test_the_migrations_make_exactly_the_tables(store: Store) -> None:
@@ -102,6 +103,37 @@ def test_a_store_of_an_earlier_digest_is_brought_up_to_date(store_url: str) -> N
     assert len(memory(again, alice)) == 1
     assert len(claim(again)) == 1
     again.close()
+
+
+def test_papers_of_an_earlier_digest_are_known_under_another_title(store_url: str) -> None:
+    first = open_store(store_url)
+    add(first, paper("How Bees Count the Flowers"), *(paper(f"Oak {n}", "Too short.") for n in range(3)))
+    with first.read() as connection:
+        sketched = connection.execute(sa.select(sketch).order_by(*sketch.c)).all()
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with first.write() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0006")
+    first.close()
+    again = open_store(store_url)
+    with again.read() as connection:
+        assert connection.execute(sa.select(sketch).order_by(*sketch.c)).all() == sketched != []
+    added = add(again, paper("How Bees Count the Flowers"), source="page:b")
+    assert (added.known, added.new) == (1, 0)
+    added = add(again, paper("Flowers, and How Bees Count", stored_papers(again)[0].abstract), source="page:c")
+    assert (added.merged, added.new) == (1, 0)
+    again.close()
+
+
+def test_of_a_crowd_the_oldest_are_sketched(store: Store) -> None:
+    """A sentence that all have tells nothing, and must not be read for each new paper."""
+    add(store, *(paper(f"Report {n}", abstract("everybody"), authors=(f"A{n} B{n}",)) for n in range(30)))
+    with store.write() as connection:
+        connection.execute(sa.delete(sketch))
+        sketches.fill(connection)
+        crowds = sa.select(sa.func.count()).select_from(sketch).group_by(sketch.c.band)
+        assert set(connection.execute(crowds).scalars()) == {sketches.CROWD}
 
 
 def test_a_store_that_another_command_holds(store_url: str) -> None:

@@ -165,6 +165,21 @@ def test_a_letter_that_held_nothing_else_is_empty_and_says_why(store: Store) -> 
     assert "sent before" in of(store, reader).note
 
 
+def test_what_was_only_popular_beside_it_makes_no_letter(store: Store) -> None:
+    one, _ = two(store)
+    add(store, paper("Waves"), source="page:w")
+    reader = subscribe(store, "alice")[0]
+    first, second, waves = stored_papers(store)
+    write(store, letter(reader, first))
+    record(store, dict.fromkeys(claim(store), SENT))
+    beside = letter(reader, waves).picks
+    write(store, letter(reader, second, slot=NEXT, also=beside))
+    prove(store)
+    assert of(store, reader).state is LetterState.EMPTY
+    assert of(store, reader).also == ()
+    assert set(memory(store, reader)) == {one}, "the waves were never sent"
+
+
 def test_one_letter_with_both_keeps_one(store: Store) -> None:
     (reader,) = subscribe(store, "alice")
     two(store)

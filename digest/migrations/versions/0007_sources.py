@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from digest.store import sketches
+
 revision = "0007"
 down_revision = "0006"
 branch_labels = None
@@ -42,6 +44,7 @@ def upgrade() -> None:
             sa.PrimaryKeyConstraint("band", "paper_id", name=op.f(f"pk_{name}")),
             sqlite_with_rowid=False,
         )
+    sketches.fill(op.get_bind())
     op.create_table(
         "collected",
         sa.Column("source", sa.Text(), nullable=False),
@@ -73,11 +76,13 @@ def upgrade() -> None:
     )
     op.add_column("paper", sa.Column("same_as", sa.Integer(), nullable=True))
     op.create_index("ix_paper_same_as", "paper", ["same_as"])
+    op.add_column("subscriber", sa.Column("changed_at", INSTANT, nullable=True))
     op.add_column("edition", sa.Column("gaps", sa.JSON(), nullable=False, server_default=sa.text("'[]'")))
 
 
 def downgrade() -> None:
     op.drop_column("edition", "gaps")
+    op.drop_column("subscriber", "changed_at")
     op.drop_index("ix_paper_same_as", "paper")
     op.drop_column("paper", "same_as")
     for table in ("validator", "source_health", "collected", "new_sketch", "sketch", "record", "vote"):

@@ -268,6 +268,31 @@ def test_a_fault_of_our_own_in_one_source_stops_no_other(world: World, monkeypat
     assert world.listed("news") == [(TODAY, OWLS.title)]
 
 
+@pytest.mark.parametrize("kind", ["feed", "arxiv"])
+def test_what_could_not_be_stored_is_no_empty_day_and_is_asked_for_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    if kind == "feed":
+        entries = rss(replace(TIDES, day=ago(3)), replace(BREAD, day=TODAY))
+        world.source("x", "feed", url=world.server.serve("/x", Reply(entries, headers={"ETag": '"one"'})))
+    else:
+        keys = {"categories": ["cs.CL"], "via": "api", "look_back_days": 1}
+        world.source("x", "arxiv", **keys | {"url": world.server.url("/api")})
+        serve_api(world, ago(1), TODAY, Reply(submitted(replace(TIDES, day=ago(1)), replace(BREAD, day=TODAY))))
+
+    def fault(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("a fault")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("digest.store.merging.take", fault)
+        done = world.collect()["x"]
+    assert len(done.failures) == 1
+    assert world.states("x") == {TODAY: ("failed", 0)}
+    world.collect()
+    assert "if-none-match" not in world.server.requests[-1].headers
+    assert [title for _, title in world.listed("x")] == [TIDES.title, BREAD.title]
+
+
 def test_who_wants_to_be_left_alone_is(world: World) -> None:
     world.source("hf", "huggingface", look_back_days=2)
     world.server.serve("/news", Reply(rss(replace(OWLS, day=TODAY))))

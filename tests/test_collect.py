@@ -201,6 +201,35 @@ def test_since_asks_for_each_day_from_then_on(world: World) -> None:
     assert world.listed("hf") == [(ago(39), BREAD.title)]
 
 
+@pytest.mark.parametrize("says_so", [True, False])
+def test_a_day_of_several_pages_is_read_to_its_end(world: World, says_so: bool) -> None:
+    papers = many(60 if says_so else 100)
+    of_a_page = 30 if says_so else 50
+    first, second = papers[:of_a_page], papers[of_a_page - 1 :]  # one moved on meanwhile
+    link = {"Link": f'<{world.server.url("/hf")}?p=1>; rel="next"'} if says_so else {}
+    world.source("hf", "huggingface", look_back_days=0)
+    tagged = Reply(daily(*first), headers={"ETag": '"one"', **link})
+    world.daily("hf", TODAY, tagged)
+    world.server.serve(f"/hf?date={TODAY}&p=1", Reply(status=404), Reply(daily(*second)))
+    world.server.serve(f"/hf?date={TODAY}&p=2", Reply(daily()))
+    assert world.collect()["hf"].failures
+    assert world.states("hf") == {TODAY: ("failed", 0)}  # no half of a day
+    assert (done := world.collect()["hf"]).failures == []
+    assert (done.fetched, done.repeated) == (len(papers), 1)
+    assert world.states("hf") == {TODAY: ("filled", len(papers))}
+    assert world.listed("hf") == [(TODAY, one.title) for one in papers]
+    world.collect()
+    assert not any("if-none-match" in one.headers for one in world.server.requests)
+
+
+def test_a_server_without_pages_is_not_asked_for_ever(world: World) -> None:
+    world.source("hf", "huggingface", look_back_days=0)
+    world.daily("hf", TODAY, tuple(many(50)))
+    world.server.serve(f"/hf?date={TODAY}&p=1", Reply(daily(*many(50))))
+    assert world.collect()["hf"].fetched == 50
+    assert len(world.asked()) == 2
+
+
 # ---- papers, listings, votes
 
 

@@ -17,6 +17,8 @@ from digest.patience import patient_collector
 from digest.store import sources
 from digest.store.opening import Store
 from digest.store.rehearsal import rehearsal
+from digest.store.sources import Health
+from digest.turns import MOST_SECONDS
 
 __all__ = ["Collected", "Failure", "client_of", "collect"]
 
@@ -27,6 +29,7 @@ _WAYS: dict[str, Callable[[Round], Iterator[Work]]] = {
     "pages": files.pages,
     "jsonl": files.lines,
 }
+LONGEST_REST = timedelta(seconds=MOST_SECONDS)
 _FILES = ("pages", "jsonl")
 
 log = logging.getLogger(__name__)
@@ -64,9 +67,10 @@ def collect(
         for source in chosen:
             round = Round(store, config, source, client, now, since=since, stop=stop, settle=settle)
             rounds.append(round)
-            known = health.get(source.name)
-            if known and known.next_try_at and known.next_try_at > now() and source.name not in only:
-                round.done.waits_until = known.next_try_at
+            until = health.get(source.name, Health("")).next_try_at
+            # Nobody is heeded for longer: the clock was ahead when this was said.
+            if until and timedelta() < until - now() <= LONGEST_REST and source.name not in only:
+                round.done.waits_until = until
             elif round.stopping:
                 pass
             elif not dry_run:

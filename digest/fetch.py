@@ -50,6 +50,7 @@ REMEDIES = {
     410: "it is gone for good; take the source out of the configuration",
 }
 _TURNS = Turns()  # of this process
+_NEXT = re.compile(r";\s*rel\s*=\s*\"?next\b", re.IGNORECASE)
 _VALIDATOR = re.compile(r"[\x21-\x7e\x80-\xff](?:[\x20-\x7e\x80-\xff]{0,998}[\x21-\x7e\x80-\xff])?")
 
 
@@ -69,6 +70,7 @@ class Fetched:
     url: str  # where it came from at last
     content_type: str  # as told, e.g. "application/json; charset=utf-8"
     validators: Validators
+    more: bool = False  # it told of a next page (RFC 8288)
 
 
 class Client:
@@ -289,7 +291,8 @@ def _fetched(
     )
     if before:
         told = Validators(told.etag or before.etag, told.last_modified or before.last_modified)
-    return Fetched(body, before is not None, str(url), clean(headers.get("content-type", ""))[:200], told)
+    kind, more = clean(headers.get("content-type", ""))[:200], _NEXT.search(headers.get("link", "")) is not None
+    return Fetched(body, before is not None, str(url), kind, told, more)
 
 
 def _led_to(url: httpx2.URL, location: str) -> httpx2.URL:

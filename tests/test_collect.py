@@ -201,6 +201,35 @@ def test_since_asks_for_each_day_from_then_on(world: World) -> None:
     assert world.listed("hf") == [(ago(39), BREAD.title)]
 
 
+@pytest.mark.parametrize("says_so", [True, False])
+def test_a_day_of_several_pages_is_read_to_its_end(world: World, says_so: bool) -> None:
+    papers = many(60 if says_so else 100)
+    of_a_page = 30 if says_so else 50
+    first, second = papers[:of_a_page], papers[of_a_page - 1 :]  # one moved on meanwhile
+    link = {"Link": f'<{world.server.url("/hf")}?p=1>; rel="next"'} if says_so else {}
+    world.source("hf", "huggingface", look_back_days=0)
+    tagged = Reply(daily(*first), headers={"ETag": '"one"', **link})
+    world.daily("hf", TODAY, tagged)
+    world.server.serve(f"/hf?date={TODAY}&p=1", Reply(status=404), Reply(daily(*second)))
+    world.server.serve(f"/hf?date={TODAY}&p=2", Reply(daily()))
+    assert world.collect()["hf"].failures
+    assert world.states("hf") == {TODAY: ("failed", 0)}  # no half of a day
+    assert (done := world.collect()["hf"]).failures == []
+    assert (done.fetched, done.repeated) == (len(papers), 1)
+    assert world.states("hf") == {TODAY: ("filled", len(papers))}
+    assert world.listed("hf") == [(TODAY, one.title) for one in papers]
+    world.collect()
+    assert not any("if-none-match" in one.headers for one in world.server.requests)
+
+
+def test_a_server_without_pages_is_not_asked_for_ever(world: World) -> None:
+    world.source("hf", "huggingface", look_back_days=0)
+    world.daily("hf", TODAY, tuple(many(50)))
+    world.server.serve(f"/hf?date={TODAY}&p=1", Reply(daily(*many(50))))
+    assert world.collect()["hf"].fetched == 50
+    assert len(world.asked()) == 2
+
+
 # ---- papers, listings, votes
 
 
@@ -268,6 +297,31 @@ def test_a_fault_of_our_own_in_one_source_stops_no_other(world: World, monkeypat
     assert world.listed("news") == [(TODAY, OWLS.title)]
 
 
+@pytest.mark.parametrize("kind", ["feed", "arxiv"])
+def test_what_could_not_be_stored_is_no_empty_day_and_is_asked_for_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    if kind == "feed":
+        entries = rss(replace(TIDES, day=ago(3)), replace(BREAD, day=TODAY))
+        world.source("x", "feed", url=world.server.serve("/x", Reply(entries, headers={"ETag": '"one"'})))
+    else:
+        keys = {"categories": ["cs.CL"], "via": "api", "look_back_days": 1}
+        world.source("x", "arxiv", **keys | {"url": world.server.url("/api")})
+        serve_api(world, ago(1), TODAY, Reply(submitted(replace(TIDES, day=ago(1)), replace(BREAD, day=TODAY))))
+
+    def fault(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("a fault")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("digest.store.merging.take", fault)
+        done = world.collect()["x"]
+    assert len(done.failures) == 1
+    assert world.states("x") == {TODAY: ("failed", 0)}
+    world.collect()
+    assert "if-none-match" not in world.server.requests[-1].headers
+    assert [title for _, title in world.listed("x")] == [TIDES.title, BREAD.title]
+
+
 def test_who_wants_to_be_left_alone_is(world: World) -> None:
     world.source("hf", "huggingface", look_back_days=2)
     world.server.serve("/news", Reply(rss(replace(OWLS, day=TODAY))))
@@ -290,6 +344,17 @@ def test_who_wants_to_be_left_alone_is(world: World) -> None:
     assert not world.collect(only=["hf"])["hf"].failures  # whoever names it means it
     assert world.listed("hf") == [(TODAY, TIDES.title)]
     assert world.collect()["hf"].waits_until is None
+
+
+def test_a_clock_that_was_ahead_keeps_no_source_from_being_asked(world: World) -> None:
+    world.source("hf", "huggingface", look_back_days=0)
+    world.at += timedelta(days=400)
+    world.daily("hf", world.at.date(), Reply(status=429, headers={"Retry-After": "3600"}))
+    assert world.collect()["hf"].failures
+    world.at -= timedelta(days=400)
+    world.daily("hf", TODAY, (TIDES,))
+    assert world.collect()["hf"].waits_until is None
+    assert world.listed("hf") == [(TODAY, TIDES.title)]
 
 
 def test_what_failed_before_it_was_stored_is_asked_for_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -410,6 +475,23 @@ def test_the_api_is_read_page_by_page(world: World, monkeypatch: pytest.MonkeyPa
         assert [tuple(row) for row in rows] == [(ago(1), 100, 1, 100), (TODAY, 150, 1, 150)]
 
 
+def test_what_was_submitted_and_is_announced_days_later_is_not_missed(world: World) -> None:
+    world.source("nlp", "arxiv", categories=["cs.CL"], via="api", url=world.server.url("/api"), look_back_days=0)
+    serve_api(world, TODAY, TODAY, Reply(submitted()))
+    world.collect()
+    assert world.states("nlp") == {TODAY: ("empty", 0)}
+    world.at += timedelta(days=4)  # after a weekend
+    serve_api(world, TODAY, ago(-4), Reply(submitted(replace(TIDES, day=TODAY))))
+    world.collect()
+    assert world.listed("nlp") == [(TODAY, TIDES.title)]
+    world.at += timedelta(days=2)
+    serve_api(world, TODAY, ago(-6), Reply(submitted()))
+    assert world.collect()["nlp"].failures == []
+    world.at += timedelta(days=1)
+    serve_api(world, ago(-1), ago(-7), Reply(submitted()))  # nobody waits for the first day any more
+    assert world.collect()["nlp"].failures == []
+
+
 def test_a_page_that_the_api_leaves_empty_is_a_failure(world: World) -> None:
     world.source("nlp", "arxiv", categories=["cs.CL"], via="api", url=world.server.url("/api"), look_back_days=0)
     papers = [Told(f"2603.{n:05}", f"Paper {n:b}", "", day=TODAY) for n in range(200)]
@@ -504,6 +586,47 @@ def test_of_a_damaged_archive_what_stands_before_the_damage_is_taken(
     (world.home / "a.jsonl.gz").write_bytes(whole)
     mended = world.collect()["lines"]
     assert (mended.fetched, mended.added.new, mended.failures) == (2000, 2000 - done.fetched, [])
+
+
+def test_what_is_no_file_keeps_nobody_waiting_and_stops_no_other(world: World) -> None:
+    os.mkfifo(world.home / "pipe")
+    for kind in ("jsonl", "pages"):
+        world.source(kind, kind, path="pipe")
+    world.source("lines", "jsonl", path="a.jsonl")
+    (world.home / "a.jsonl").write_bytes(lines([TIDES]))
+    done = world.collect()
+    assert all("pipe: it is not an ordinary file" in done[one].failures[0].detail for one in ("jsonl", "pages"))
+    assert done["lines"].fetched == 1
+
+
+def test_a_file_that_cannot_be_read_is_not_called_damaged(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.source("lines", "jsonl", path="a.jsonl")
+    (world.home / "a.jsonl").write_bytes(lines([TIDES]))
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refused)  # whoever runs the tests may be allowed to read everything
+    (failure,) = world.collect()["lines"].failures
+    assert failure.detail.endswith("a.jsonl: Permission denied; check that this user may read it")
+
+
+def test_what_is_rejected_is_told_with_its_file(world: World) -> None:
+    world.source("lines", "jsonl", path="data")
+    (world.home / "data").mkdir()
+    for name in ("a.jsonl", "b.jsonl"):
+        (world.home / "data" / name).write_bytes(b"{broken\n")
+    told = [(one.line, one.reason.partition(": ")[0]) for one in world.collect()["lines"].rejected]
+    assert told == [(1, "a.jsonl"), (1, "b.jsonl")]
+
+
+def test_a_saved_page_without_a_day_is_told_with_a_command_that_takes_it(world: World) -> None:
+    world.source("saved", "pages", path="saved")
+    page = world.home / "saved/no day.txt"
+    page.parent.mkdir()
+    page.write_text(f"Daily Papers\nbyAK and the research community\n\n{TIDES.title}\n\n{TIDES.abstract}\n")
+    (failure,) = world.collect()["saved"].failures
+    assert f"`digest ingest '{page}' --day YYYY-MM-DD`" in failure.detail
 
 
 def test_saved_pages_are_taken_once_and_a_bad_one_stops_none(world: World) -> None:

@@ -127,6 +127,8 @@ def _submitted(
         reached = max(day for _, day in submitted) if submitted else reached
         listed = [(one, day_of(day)) for one, day in submitted]
         yield round.part([places.place(one, day) for one, day in listed if day in wanted])
+        if round.done.failures:
+            return  # what was not stored must not be taken for empty days
     if round.stopping:
         return
     # The oldest come first, so what is not whole are the days from the last one on.

@@ -40,6 +40,8 @@ def works(round: Round) -> Iterator[Work]:
     places = Places()
     records = [places.place(one, day) for one, day in dated(round, batch.records, round.today)]
     yield round.part(records)
+    if round.done.failures:
+        return  # what was not stored must not be taken for days without news
     # It speaks of every day since its oldest entry; what it listed before may have left it again.
     oldest = max(min(places.per_day, default=round.today), round.today - REMEMBERED)
     yield round.parts_done(places.per_day, days_from(oldest, round.today), (url, got))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import shlex
+import stat
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -13,7 +15,7 @@ from pathlib import Path
 from digest import clock
 from digest.collecting.feed import dated
 from digest.collecting.round import Failure, Places, Round, Work
-from digest.errors import DigestError
+from digest.errors import DigestError, PageDayUnclear
 from digest.fetch import Fetched, Validators
 from digest.ingest import ingest, pages_in
 from digest.model import Record, Rejected
@@ -43,7 +45,13 @@ def _page(round: Round, file: _File) -> Work:
     def work(store: Store) -> None:
         # A page without a year means the year in which it was saved, also when it is read again years later.
         done = ingest(store, file.path, clock.machine_day(file.saved), round.now())
-        round.done.reject(done.rejected)
+        round.done.reject(_named(file.path, done.rejected))
+        if isinstance(done.error, PageDayUnclear):
+            # What the error says of --day is said to somebody who types another command.
+            by_hand = f"`digest ingest {shlex.quote(str(file.path))} --day YYYY-MM-DD`"
+            remedy = f"Take it with {by_hand}, and move it out of the folder"
+            round.done.failures.append(Failure(f"{file.path}: {done.error.fields['detail']}. {remedy}"))
+            return
         if done.error:
             round.done.failures.append(Failure(str(done.error)))
             return
@@ -81,14 +89,22 @@ def _records(round: Round, path: Path) -> Iterator[Record]:
     try:
         for one in jsonl.records(_lines(path), str(path)):
             if isinstance(one, Rejected):
-                round.done.reject([one])
+                round.done.reject(_named(path, [one]))
             else:
                 yield one
-    except (EOFError, zlib.error, OSError) as error:
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         detail = f"{path}: it ends too early, or is damaged ({error}); what stands before that is taken"
+        round.done.failures.append(Failure(detail))
+    except OSError as error:
+        detail = f"{path}: {error.strerror or error}; check that this user may read it"
         round.done.failures.append(Failure(detail))
     except DigestError as error:
         round.done.failures.append(Failure(str(error)))
+
+
+def _named(path: Path, rejected: Iterable[Rejected]) -> list[Rejected]:
+    """With the file: a folder has many lines of one number."""
+    return [Rejected(one.line, f"{path.name}: {one.reason}") for one in rejected]
 
 
 def _lines(path: Path) -> Iterator[bytes]:
@@ -113,6 +129,11 @@ def _files(round: Round, endings: tuple[str, ...]) -> Iterator[_File]:
         except OSError as error:
             remedy = "check `path` of this source in config.toml"
             round.done.failures.append(Failure(f"{path}: {error.strerror or error}; {remedy}"))
+            continue
+        if not stat.S_ISREG(found.st_mode):  # a pipe would keep us waiting for ever
+            folder = "the folder cannot be looked into; let this user read it"
+            detail = folder if stat.S_ISDIR(found.st_mode) else "it is not an ordinary file; name one, or a folder"
+            round.done.failures.append(Failure(f"{path}: {detail}"))
             continue
         saved = datetime.fromtimestamp(found.st_mtime, UTC)
         version = Validators(f"{found.st_mtime_ns}-{found.st_size}")

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
 
 from digest.collecting.round import Round, Work, worthless
 from digest.errors import FetchFailed, FetchStopped, SourceUnreadable
+from digest.fetch import Fetched, Validators
+from digest.model import Batch
 from digest.sources import huggingface
+from digest.sources.record import fold
 
+ACCEPT = "application/json"
+MOST_PAGES = 20  # of a day
 GIVEN_UP = 3  # failures in a row: it is the server that fails, not its day
 
 
@@ -21,8 +28,7 @@ def works(round: Round) -> Iterator[Work]:
         url = huggingface.url(round.source.url, day)
         known = round.known.get(day)
         try:
-            got = round.get(url, "application/json", conditional=bool(known and known.filled_at))
-            batch = None if got.unchanged else huggingface.parse(got.body, url, day)
+            batch, got = _told(round, day, conditional=bool(known and known.filled_at))
         except FetchStopped:
             round.done.stopped = True
             return
@@ -51,3 +57,31 @@ def works(round: Round) -> Iterator[Work]:
         yield round.answer(batch.records, {day: len(batch.records)}, day=day, got=(url, got))
     if round.done.failures and round.done.days:
         yield round.answer([], {})  # the source answers, and only some of its days failed
+
+
+def _told(round: Round, day: date, *, conditional: bool) -> tuple[Batch | None, Fetched]:
+    """All that is told of a day, from all of its pages; None where it is what it was."""
+    url = huggingface.url(round.source.url, day)
+    got = first = round.get(url, ACCEPT, conditional=conditional)
+    if got.unchanged:
+        return None, got
+    page = whole = huggingface.parse(got.body, url, day)
+    for number in range(1, MOST_PAGES):
+        if not (got.more or _held(page) >= huggingface.PAGE):
+            break
+        url = huggingface.url(round.source.url, day, number)
+        got = round.get(url, ACCEPT, conditional=False)
+        page = huggingface.parse(got.body, url, day, _held(whole))
+        known = {fold(one) for one in whole.records}
+        new = tuple(one for one in page.records if fold(one) not in known)
+        if not new and not page.rejected:  # also of a server that knows no pages, and tells the first again
+            break
+        repeated = whole.repeated + page.repeated + len(page.records) - len(new)
+        whole = Batch(whole.records + new, whole.rejected + page.rejected, repeated)
+        # That the first page is what it was says nothing of the others.
+        first = replace(first, validators=Validators())
+    return whole, first
+
+
+def _held(batch: Batch) -> int:
+    return len(batch.records) + len(batch.rejected) + batch.repeated

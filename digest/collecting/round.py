@@ -25,6 +25,7 @@ from digest.store.sources import FAILED, Day
 
 Work = Callable[[Store], None]
 
+ANNOUNCED_WITHIN = timedelta(days=5)  # of its submission, by which arXiv's API tells of a paper only then
 REMEMBERED = timedelta(days=30)  # a day that failed, or was left out, is asked for again for so long
 _NEXT_TIME = " Nothing was taken from it; it is asked again next time."
 MOST_REJECTED = 1000  # kept to be told; all are counted
@@ -110,7 +111,8 @@ class Round:
         for while they still lasted, or that were left out since the source was first asked."""
         first = self.since or self.today - timedelta(days=self.source.look_back_days)
         wanted = set(days_from(first, self.today))
-        wanted.update(one.day for one in self.known.values() if not settled(one))
+        late = ANNOUNCED_WITHIN if self.source.kind == "arxiv" else timedelta()
+        wanted.update(one.day for one in self.known.values() if not settled(one, late))
         answered = [one.day for one in self.known.values() if one.filled_at]
         if answered and not self.since:
             wanted.update(days_from(min(answered), self.today) - self.known.keys())
@@ -233,6 +235,6 @@ def days_from(first: date, last: date) -> set[date]:
     return {first + timedelta(days=n) for n in range((last - first).days + 1)}
 
 
-def settled(one: Day) -> bool:
-    """Did the source speak of this day when it was over? Before, there may have been more to come."""
-    return one.state != FAILED and one.filled_at is not None and one.filled_at.date() > one.day
+def settled(one: Day, late: timedelta = timedelta()) -> bool:
+    """Did the source speak of this day when it was over, and `late`? Before, there may have been more to come."""
+    return one.state != FAILED and one.filled_at is not None and one.filled_at.date() > one.day + late

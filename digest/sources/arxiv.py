@@ -11,7 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 from digest.model import Batch, Record
 from digest.sources.dates import day_in, utc_day
@@ -22,6 +24,7 @@ from digest.sources.xmltree import Element, decoded, local, tree, unreadable
 from digest.text import clean
 
 FEEDS = "https://rss.arxiv.org/atom"
+EASTERN = ZoneInfo("America/New_York")  # arXiv's own
 API = "https://export.arxiv.org/api/query"
 
 # Archives that are divided: the name alone is a feed of all parts, yet in the API no paper's category.
@@ -80,9 +83,11 @@ def parse_feed(data: bytes, name: str, announced: Collection[str]) -> ArxivBatch
     root = _root(data, name, ("feed", "rss", "RDF"))
     channel = next((one for one in root if local(one) == "channel"), root)
     entries = list(_entries(root))
-    day = _first_day(channel, ("pubDate", "published", "date", "lastBuildDate", "updated"))
+    day = _first_day(channel, ("pubDate", "published", "date"))
     if day is None and (days := Counter(found for one in entries if (found := _first_day(one, _ENTRY_DAYS)))):
         day = days.most_common(1)[0][0]
+    if day is None:  # when it was made: late in arXiv's evening that is tomorrow in UTC
+        day = _first_day(channel, ("lastBuildDate", "updated"), partial(utc_day, zone=EASTERN))
     taking = Taking()
     skipped = 0
     for entry in entries:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
+from email.utils import parsedate_to_datetime
 
 _NAMES = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 _MONTHS = {name: number for number, name in enumerate(_NAMES.split("|"), 1)}
@@ -38,13 +39,15 @@ def day_in(text: str) -> date | None:
     return None
 
 
-def utc_day(text: str) -> date | None:
-    """As `day_in`, and of a time with an offset the day in UTC."""
-    try:
-        at = datetime.fromisoformat(text.strip())
-        return at.astimezone(UTC).date() if at.tzinfo else at.date()
-    except (ValueError, OverflowError):
-        return day_in(text)
+def utc_day(text: str, zone: tzinfo = UTC) -> date | None:
+    """As `day_in`, and of a time with an offset the day in UTC, or in `zone`."""
+    for read in (datetime.fromisoformat, parsedate_to_datetime):
+        try:
+            at = read(text.strip())
+            return at.astimezone(zone).date() if at.tzinfo else at.date()
+        except (ValueError, TypeError, IndexError, OverflowError):
+            continue
+    return day_in(text)
 
 
 def _day(year: int, month: int, day: int) -> date | None:

@@ -15,17 +15,20 @@ from digest.sources.taking import Taking, links_of, sound, text_of, votes_of, we
 from digest.text import clean
 
 BASE = "https://huggingface.co/api/daily_papers"
+PAGE = 50  # papers of one answer; there is no more of a day with fewer
 _LONGEST_MESSAGE = 200  # characters of what the server says
 
 
-def url(base: str, day: date) -> str:
-    """Where the papers of a day are told; `base` "" is Hugging Face's own address."""
+def url(base: str, day: date, page: int = 0) -> str:
+    """Where the papers of a day are told, page by page; `base` "" is Hugging Face's own address."""
     base = base or BASE
-    return f"{base}{'&' if '?' in base else '?'}{urlencode({'date': day.isoformat()})}"
+    query = {"date": day.isoformat()} | ({"p": str(page)} if page else {})
+    return f"{base}{'&' if '?' in base else '?'}{urlencode(query)}"
 
 
-def parse(data: bytes, name: str, day: date) -> Batch:
-    """One answer, asked for `day`; `name` is what messages call the source.
+def parse(data: bytes, name: str, day: date, before: int = 0) -> Batch:
+    """One page of an answer, asked for `day`; `name` is what messages call the source, `before` how many papers
+    stand on the pages before it.
 
     The day of each record is `day`: the times in the answer are of papers, not of the listing, and one of them is
     New York's time called UTC. An empty list is a day without papers. Raises SourceUnreadable for what is no list.
@@ -38,7 +41,7 @@ def parse(data: bytes, name: str, day: date) -> Batch:
     if not isinstance(items, list):
         raise SourceUnreadable(source=name, detail="its answer is no list of papers")
     taking = Taking()
-    for position, item in enumerate(items, 1):
+    for position, item in enumerate(items, before + 1):
         _take(item, position, day, taking)
     return taking.batch()
 

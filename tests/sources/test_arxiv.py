@@ -51,6 +51,15 @@ def test_the_address_of_a_query_spans_days_and_pages() -> None:
 # ---- feeds
 
 
+def test_a_feed_that_is_made_late_in_the_evening_of_new_york_has_that_day() -> None:
+    late = (b"<updated>2026-03-03T05:00:10.5+00:00</updated>", b"<updated>2026-03-04T01:30:00+00:00</updated>")
+    for feed in (ARXIV_ATOM, atom_feed()):
+        assert late[0] in feed
+        assert arxiv.parse_feed(feed.replace(*late), "arxiv", ALL).day == DAY
+    rss = "<rss><channel><lastBuildDate>Wed, 04 Mar 2026 01:30:00 +0000</lastBuildDate></channel></rss>"
+    assert arxiv.parse_feed(rss.encode(), "arxiv", ALL).day == DAY
+
+
 def test_an_atom_feed_tells_what_was_announced() -> None:
     answer = arxiv.parse_feed(ARXIV_ATOM, "arxiv", ("new", "cross"))
     assert (answer.day, answer.total, answer.skipped) == (DAY, 3, 1)

@@ -42,7 +42,7 @@ TEX = r'<annotation encoding="application/x-tex">x^{2}</annotation>'
         ("std::vector<int> and <unknown tag='x'>", "std::vector<int> and <unknown tag='x'>"),
         ("H<sub>2</sub>O at 10<sup>&minus;3</sup> m<sup>2</sup>", "H₂O at 10⁻³ m²"),
         ("x<sub>i</sub>, K<sub>max</sub>, the 5<sup>th</sup>", "xᵢ, K_max, the 5th"),
-        ("x<sub>never closed", "xnever closed"),
+        ("x<sub>never closed", "x_(never closed)"),
         ("x</sub></sup> y<sub></sub>", "x y"),
         ("It costs $5, H<sub>2</sub>O costs $7", "It costs $5, H₂O costs $7"),
         (f'<math alttext="no"><semantics><mi>no</mi>{TEX}</semantics></math> holds', "x² holds"),

@@ -34,7 +34,7 @@ from digest.errors import StoreLocked, StoreMissing, StoreNewer, StoreUnreachabl
 from digest.model import Subscriber
 from digest.store import merging, papers, sketches, subscribers
 from digest.store.opening import MIGRATIONS, Store, open_store, shown
-from digest.store.tables import metadata, sketch
+from digest.store.tables import metadata, new_sketch
 
 
 def test_the_migrations_make_exactly_the_tables(store: Store) -> None:
@@ -109,7 +109,7 @@ def test_papers_of_an_earlier_digest_are_known_under_another_title(store_url: st
     first = open_store(store_url)
     add(first, paper("How Bees Count the Flowers"), *(paper(f"Oak {n}", "Too short.") for n in range(3)))
     with first.read() as connection:
-        sketched = connection.execute(sa.select(sketch).order_by(*sketch.c)).all()
+        sketched = connection.execute(sa.select(new_sketch).order_by(*new_sketch.c)).all()
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     with first.write() as connection:
@@ -118,7 +118,7 @@ def test_papers_of_an_earlier_digest_are_known_under_another_title(store_url: st
     first.close()
     again = open_store(store_url)
     with again.read() as connection:
-        assert connection.execute(sa.select(sketch).order_by(*sketch.c)).all() == sketched != []
+        assert connection.execute(sa.select(new_sketch).order_by(*new_sketch.c)).all() == sketched != []
     added = add(again, paper("How Bees Count the Flowers"), source="page:b")
     assert (added.known, added.new) == (1, 0)
     added = add(again, paper("Flowers, and How Bees Count", stored_papers(again)[0].abstract), source="page:c")
@@ -130,9 +130,9 @@ def test_of_a_crowd_the_oldest_are_sketched(store: Store) -> None:
     """A sentence that all have tells nothing, and must not be read for each new paper."""
     add(store, *(paper(f"Report {n}", abstract("everybody"), authors=(f"A{n} B{n}",)) for n in range(30)))
     with store.write() as connection:
-        connection.execute(sa.delete(sketch))
+        connection.execute(sa.delete(new_sketch))
         sketches.fill(connection)
-        crowds = sa.select(sa.func.count()).select_from(sketch).group_by(sketch.c.band)
+        crowds = sa.select(sa.func.count()).select_from(new_sketch).group_by(new_sketch.c.band)
         assert set(connection.execute(crowds).scalars()) == {sketches.CROWD}
 
 

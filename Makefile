@@ -1,7 +1,8 @@
 # The whole development interface. Every target sets up .venv by itself.
 PYTHON ?= python3
 BIN := .venv/bin
-PYTEST_WORKERS ?= 2
+# One more than most machines have cores: many tests wait for sockets and processes.
+PYTEST_WORKERS ?= 3
 
 .PHONY: demo test lint types unit bench bench-dkim bench-sending bench-relevance bench-ranking ablation calibration screenshots messages clean venv model
 

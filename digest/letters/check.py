@@ -186,7 +186,9 @@ class _Trial:
         if not reader.cadence:
             return  # a test letter is not subscribed to
         line = f"unsubscribe {reader.address}"
-        url = links.of_reader("unsubscribe", reader) if links else mailto(self.config.reply_to, line)
+        url = mailto(self.config.reply_to, line)
+        if links:
+            url = links.unsubscribe(links.tokens(letter).unsubscribe)
         if kind == "html":
             there = url in _seen(slow.html).links
         else:

@@ -13,15 +13,15 @@ from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import escape
 
 from digest.config import LetterConfig
 from digest.language import Language, language_of
 from digest.letters import cards, mime, qp, wording
-from digest.letters.links import Links, quoted
-from digest.letters.slots import Shell, Slot, Wrapped, mark_of
+from digest.letters.links import Links, Tokens, quoted
+from digest.letters.slots import Shell, Slot, Wrapped, mark_of, slots_of
 from digest.letters.templates import Templates
 from digest.letters.verp import Returns
 from digest.letters.views import GroupView, WhyView
@@ -41,6 +41,8 @@ MARKS = tuple(qp.encode(f"{number:>2}. ") for number in range(MOST))
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+%-]*@?[A-Za-z0-9.-]+")
 _CARD = ("number", "mark", "score", "whys", "lines", "say")  # the slots of a card; those of links follow
 _NO_CARD = (b"",) * len(_CARD)
+HOLDERS = (*Tokens._fields, "address")  # what differs in the URLs of letters
+NO_TOKENS = Tokens("", "", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,8 @@ class Composer:
     def mail(self, letter: Letter) -> bytes:
         """The bytes of the mail. Raises `NotMailable` for an address or Message-ID that could break out of its
         header, and `jinja2.TemplateError` for a template that is wrong."""
-        own, html, text = self._setter(letter).parts(letter)
-        page = own[wording.UNSUBSCRIBE] if self._links else ""
+        own, tokens, html, text = self._setter(letter).parts(letter)
+        page = self._links.unsubscribe(tokens.unsubscribe) if self._links and letter.subscriber.cadence else ""
         head = self._head.of(letter, own["subject"], page)
         mail = mime.join(head, text, html)
         if not self.signers:
@@ -87,7 +89,7 @@ class Composer:
 
     def render(self, letter: Letter) -> Rendered:
         """What `mail` says, for those who want to look at it."""
-        own, html, text = self._setter(letter).parts(letter)
+        own, _, html, text = self._setter(letter).parts(letter)
         return Rendered(own["subject"], own["preheader"], _read(html), _read(text))
 
     def _setter(self, letter: Letter) -> _Typesetter:
@@ -108,33 +110,22 @@ class _Card:
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """What stands before the cards or behind them, and which slots it prints as they are, as it wants them."""
+    """What stands around the cards of a part, and which words of the letter's own it prints, in their order."""
 
-    shell: Shell
-    markup: bool
-    shared: list[str]
-    urls: list[str]
-    personal: list[str]
-
-
-class _Address(NamedTuple):
-    words: str
-    plain: bytes  # nothing where it may need to be encoded or cut
-
-    @classmethod
-    def of(cls, words: str) -> _Address:
-        return cls(words, words.encode("ascii") if _PLAIN.fullmatch(words) else b"")
+    shells: list[Shell]  # between two of them stand the cards
+    shared: list[tuple[str, Wrapped | None, dict[str, bytes]]]  # and what is known of each
+    personal: list[tuple[str, Wrapped | None]]
 
 
 @dataclass(slots=True)
 class _Set:
-    """The cards of a letter and the headings between them, filled in."""
+    """The cards of a letter and the headings between them, filled in: a part in HTML and one in text."""
 
     html: list[bytes]
     text: list[bytes]
-    ends: list[tuple[int, int]]  # after each card: how many of these, and how many links
-    addresses: tuple[_Address, _Address]  # of the reader, and as it stands in URLs
-    also: tuple[bytes, bytes] = b"", b""  # what is popular outside the profile, in HTML and in text
+    ends: list[tuple[int, int, int]]  # after each card: how many of either, and how many links
+    held: tuple[bytes, ...]  # `HOLDERS`
+    also: tuple[bytes, bytes] = b"", b""  # what is popular outside the profile
     linked: int = 0  # the links in that
 
 
@@ -144,117 +135,110 @@ class _Typesetter:
     def __init__(self, config: LetterConfig, templates: Templates, links: Links | None, words: Language) -> None:
         self._config, self._links, self._words = config, links, words
         self._templates = templates.of(words)
-        self._frames: dict[tuple[object, ...], tuple[list[_Frame], list[_Frame]]] = {}
+        self._frames: dict[tuple[object, ...], tuple[_Frame, _Frame]] = {}
         self._shells: dict[tuple[object, ...], Shell] = {}
         self._cards: dict[tuple[object, ...], _Card] = {}
         self._reasons: dict[tuple[object, ...], tuple[bytes, bytes]] = {}
-        self._said: dict[tuple[str, bool, Wrapped | None], bytes] = {}
+        self._lines = [wording.act_lines(single, config, words, links) for single in (False, True)]
+        self._said: dict[tuple[bool, Wrapped | None], dict[str, bytes]] = {}
         self._scores: dict[tuple[int, bool], bytes] = {}
 
-    def parts(self, letter: Letter) -> tuple[dict[str, str], list[bytes], list[bytes]]:
-        """The words of the letter's own, its HTML and its text, encoded, in pieces."""
-        done = self._set(letter)
-        shown = len(done.ends)
+    def parts(self, letter: Letter) -> tuple[dict[str, str], Tokens, bytes, bytes]:
+        """The words of the letter's own, its tokens, its HTML and its text, encoded."""
+        tokens = self._links.tokens(letter) if self._links else NO_TOKENS
+        shown = len(letter.picks)
         own, (html, text) = self._own(letter, shown)
-        page = self._page(letter, html, own, done, shown)
+        done = self._set(letter, tokens)
+        page = self._page(letter, html, own, done, shown, True)
         if letter.also and not _fits(page):
             letter, done.also, done.linked = replace(letter, also=()), (b"", b""), 0
             own, (html, text) = self._own(letter, shown)
-            page = self._page(letter, html, own, done, shown)
+            page = self._page(letter, html, own, done, shown, True)
         if not _fits(page):
             own, (html, text) = self._own(letter, 0)
             # Size only grows with the number of cards, so halving finds the most that fit.
             low = 0
             while shown - low > 1:
                 middle = (low + shown) // 2
-                page = self._page(letter, html, own, done, middle)
+                page = self._page(letter, html, own, done, middle, True)
                 low, shown = (middle, shown) if _fits(page) else (low, middle)
             shown = low
             own, (html, text) = self._own(letter, shown)
-            page = self._page(letter, html, own, done, shown)
-        return own, page, self._page(letter, text, own, done, shown)
+            page = self._page(letter, html, own, done, shown, True)
+        return own, tokens, page, self._page(letter, text, own, done, shown, False)
 
-    def _set(self, letter: Letter) -> _Set:
-        slot, picks = letter.slot, letter.picks
-        say = qp.encode(f"{self._links.say(letter)}/") if self._links else b""
-        address = letter.subscriber.address
-        done = _Set([], [], [], (_Address.of(address), _Address.of(quoted(address))))
+    def _set(self, letter: Letter, tokens: Tokens) -> _Set:
+        slot, picks, reader = letter.slot, letter.picks, letter.subscriber
+        say = f"{tokens.letter}/".encode("ascii")
+        address = b"" if self._links and reader.cadence else qp.encode(quoted(reader.address))
+        html: list[bytes] = []
+        text: list[bytes] = []
+        done = _Set(html, text, [], (*(one.encode("ascii") + qp.SOFT for one in tokens), address))
         linked = 0
         for heading, places in wording.grouped(letter.subscriber, picks, self._words):
             grouped = heading != ""
             if grouped:
-                done.html.append(self._group("html", heading))
-                done.text.append(self._group("txt", heading))
+                html += self._group("html", heading)
+                text += self._group("txt", heading)
             for place in places:
                 pick, number = picks[place], place + 1
-                card = self._card(pick, slot, pick.reasons != (), grouped)
-                html, text = self._whys(pick, card.age)
+                card = self._card(pick, slot, grouped)
+                why, lines = self._whys(pick, card.age)
                 first, linked = linked + 1, linked + card.numbers
-                own = (
-                    *(NUMBERS[number], MARKS[number], self._score(pick), html, text, say + NUMBERS[number]),
+                values = (
+                    *(NUMBERS[number], MARKS[number], self._score(pick), why, lines, say + NUMBERS[number]),
                     *NUMBERS[first : linked + 1],
                 )
-                done.html.append(card.html.fill(own))
-                done.text.append(card.text.fill(own))
-                done.ends.append((len(done.html), linked))
+                html += card.html.pieces(values)
+                text += card.text.pieces(values)
+                done.ends.append((len(html), len(text), linked))
         if letter.also:
-            html, text = b"", b""
             for pick in letter.also:
-                card = self._card(pick, slot, False, False, "also")
+                card = self._card(pick, slot, False, "also")
                 first, linked = linked + 1, linked + card.numbers
-                own = (*_NO_CARD, *NUMBERS[first : linked + 1])
-                html, text = html + card.html.fill(own), text + card.text.fill(own)
+                values = (*_NO_CARD, *NUMBERS[first : linked + 1])
+                page, lines = b"".join(card.html.pieces(values)), b"".join(card.text.pieces(values))
+                done.also = done.also[0] + page, done.also[1] + lines
                 done.linked += card.numbers
-            done.also = html, text
         return done
 
-    def _own(self, letter: Letter, shown: int) -> tuple[dict[str, str], tuple[list[_Frame], list[_Frame]]]:
+    def _own(self, letter: Letter, shown: int) -> tuple[dict[str, str], tuple[_Frame, _Frame]]:
         """The words of the letter's own by the names of slots, and the frames that they go into."""
-        own = wording.unaddressed(letter, self._config, self._words, self._links, shown)
-        there = *map(bool, own.values()), bool(letter.picks), bool(letter.also)
-        key = letter.slot, letter.subscriber.cadence == "", there
-        frame = self._frames.get(key)
-        if frame is None:
-            frame = self._render_frame(letter, own, "html"), self._render_frame(letter, own, "txt")
-            _keep(self._frames, key, frame, share=100)
-        return own, frame
+        own = wording.own_words(letter, self._config, self._words, shown)
+        single = letter.subscriber.cadence == ""
+        key = letter.slot, single, tuple(map(bool, own.values())), letter.picks == (), letter.also == ()
+        own |= self._lines[single]
+        frames = self._frames.get(key)
+        if frames is None:
+            frames = self._frame(letter, own, "html"), self._frame(letter, own, "txt")
+            _keep(self._frames, key, frames, share=100)
+        return own, frames
 
     def _page(
-        self, letter: Letter, frame: Sequence[_Frame], own: Mapping[str, str], done: _Set, shown: int
-    ) -> list[bytes]:
+        self, letter: Letter, frame: _Frame, own: Mapping[str, str], done: _Set, shown: int, markup: bool
+    ) -> bytes:
         """One part of the letter with so many cards."""
-        markup, (address, in_urls) = frame[0].markup, done.addresses
-        end, linked = done.ends[shown - 1] if shown else (0, 0)
+        *ends, linked = done.ends[shown - 1] if shown else (0, 0, 0)
+        cards = (done.html if markup else done.text)[: ends[not markup]]
         linked += done.linked
-        always = [done.also[not markup], *NUMBERS[linked + 1 : linked + 1 + ACTS]]
-        pieces: list[bytes] = []
-        for part in frame:
-            if part is not frame[0]:  # between two stand the cards
-                pieces += (done.html if markup else done.text)[:end]
-            values = always + [self._common(own[name], markup) for name in part.shared]
-            values += [_personal(own[name], in_urls, None, False) for name in part.urls]  # nothing to escape
-            values += [_personal(own[name], address, None, markup) for name in part.personal]
-            for how in part.shell.wrapped:
-                if how.slot in wording.SHARED:
-                    values.append(self._common(own[how.slot], markup, how))
-                else:
-                    there = in_urls if how.slot in wording.URLS else address
-                    values.append(_personal(own[how.slot], there, how, markup))
-            pieces.append(part.shell.fill(values))
-        while len(pieces) > 1 and not pieces[-1]:
-            del pieces[-1]
-        pieces[-1] = qp.ended(pieces[-1])
-        return pieces
-
-    def _common(self, said: str, markup: bool, how: Wrapped | None = None) -> bytes:
-        """What many letters say."""
-        key = said, markup, how
-        return self._said.get(key) or _keep(self._said, key, _encoded(said, how, markup))
+        values = [done.also[not markup], *done.held, *NUMBERS[linked + 1 : linked + 1 + ACTS]]
+        for name, how, known in frame.shared:
+            said = own[name]
+            values.append(known.get(said) or _keep(known, said, _encoded(said, how, markup)))
+        address = letter.subscriber.address
+        for name, how in frame.personal:
+            values.append(_personal(own[name], address, how, markup))
+        given = tuple(values)
+        pieces = [*frame.shells[0].pieces(given)]
+        for shell in frame.shells[1:]:
+            pieces += cards
+            pieces += shell.pieces(given)
+        return qp.ended(pieces)
 
     # ---- what readers share
 
-    def _card(self, pick: Pick, slot: date, told: bool, grouped: bool, part: str = "card") -> _Card:
-        paper = pick.paper
+    def _card(self, pick: Pick, slot: date, grouped: bool, part: str = "card") -> _Card:
+        paper, told = pick.paper, pick.reasons != () and part == "card"
         key = paper.id, pick.listed, pick.votes, cards.is_trending(pick), told, grouped, part, slot
         known = self._cards.get(key)
         if known is not None and (known.paper is paper or known.paper == paper):
@@ -272,7 +256,8 @@ class _Typesetter:
         links = [replace(one, number=mark) for one, mark in zip(view.links, counted, strict=False)]
         say = []
         for one, mark in zip(view.say, counted[len(links) :], strict=True):
-            url: Any = Slot("say", marks, whole=True, printed=f"{mark_of('say')}/{one.url}")
+            path = f"{self._links.base_url if self._links else ''}/letter/{mark_of('say')}/{one.url}"
+            url: Any = Slot("say", marks, whole=True, printed=path)
             say.append(replace(one, url=url, number=mark))
         view = replace(view, links=tuple(links), say=tuple(say), **own)
 
@@ -300,9 +285,9 @@ class _Typesetter:
     def _why(self, kind: str, view: WhyView) -> bytes:
         shell = self._shell(kind, "why", view)
         said = {name: getattr(view, name) for name in view.OWN}
-        return _filled(shell, view.OWN, said, kind == "html")
+        return b"".join(_filled(shell, view.OWN, said, kind == "html"))
 
-    def _group(self, kind: str, title: str) -> bytes:
+    def _group(self, kind: str, title: str) -> tuple[bytes, ...]:
         shell = self._shell(kind, "group", GroupView(title))
         return _filled(shell, GroupView.OWN, {"title": title}, kind == "html")
 
@@ -317,23 +302,29 @@ class _Typesetter:
             self._shells[key] = Shell(rendered, marks, view.OWN)
         return self._shells[key]
 
-    def _render_frame(self, letter: Letter, own: Mapping[str, str], kind: str) -> list[_Frame]:
+    def _frame(self, letter: Letter, own: Mapping[str, str], kind: str) -> _Frame:
         marks: dict[str, Wrapped] = {}
         slots: dict[str, Any] = {"also": Slot("also", marks, there=bool(letter.also), whole=True)}
         slots |= {name: Slot(name, marks, whole=True) for name in (f"acts.{place}.number" for place in range(ACTS))}
-        always = len(slots)
-        for name in (*wording.SHARED, *wording.URLS, *wording.PERSONAL):
-            slots[name] = Slot(name, marks, there=bool(own[name]))
+        always = ["also", *HOLDERS, *list(slots)[1:]]
+        slots |= {name: Slot(name, marks, there=bool(own[name])) for name in (*wording.SHARED, *wording.PERSONAL)}
+        single = letter.subscriber.cadence == ""
+        for name, (url, holder) in wording.act_targets(single, self._config, self._words, self._links).items():
+            printed = url.replace("\0", mark_of(holder))
+            slots[name] = Slot(name, marks, whole=True, printed=printed) if url else ""
         cards = Slot("cards", marks, there=bool(letter.picks), whole=True)
         view = wording.letter_view(letter, self._config, self._words, slots | {"cards": cards})
-        found = []
-        for part in self._render(f"letter/letter.{kind}", letter=view).split(mark_of("cards")):
-            shell = Shell(part, marks, list(slots), always)
-            used = [
-                [n for n in shell.given if n in some] for some in (wording.SHARED, wording.URLS, wording.PERSONAL)
-            ]
-            found.append(_Frame(shell, kind == "html", *used))
-        return found
+        rendered = self._render(f"letter/letter.{kind}", letter=view)
+        shared, personal = [], []
+        for name in slots_of(rendered):
+            slot, how = name.partition("|")[0], marks.get(name)
+            if slot in wording.SHARED:
+                shared.append((name, (slot, how, self._said.setdefault((kind == "html", how), {}))))
+            elif slot in wording.PERSONAL:
+                personal.append((name, (slot, how)))
+        order = [*always, *(name for name, _ in shared), *(name for name, _ in personal)]
+        shells = [Shell(part, marks, order) for part in rendered.split(mark_of("cards"))]
+        return _Frame(shells, [one for _, one in shared], [one for _, one in personal])
 
     def _render(self, name: str, **views: object) -> str:
         return self._templates.get_template(name).render(**views)
@@ -356,13 +347,13 @@ def _encoded(said: str, how: Wrapped | None, markup: bool) -> bytes:
     return qp.encode(str(escape(said)) if markup else said)
 
 
-def _personal(said: str, address: _Address, how: Wrapped | None, markup: bool) -> bytes:
+def _personal(said: str, address: str, how: Wrapped | None, markup: bool) -> bytes:
     """What only one reader's letter says, with the address for each NUL. Nothing of it is kept."""
     if "\0" not in said:
         return _encoded(said, how, markup) if said else b""
-    if address.plain and (form := _around(said, len(address.plain), how, markup)):
-        return form.replace(b"\0", address.plain)
-    return _encoded(said.replace("\0", address.words), how, markup)
+    if _PLAIN.fullmatch(address) and (form := _around(said, len(address), how, markup)):
+        return form.replace(b"\0", address.encode("ascii"))
+    return _encoded(said.replace("\0", address), how, markup)
 
 
 @lru_cache(maxsize=4096)
@@ -379,14 +370,14 @@ def _recurring(said: str, markup: bool) -> bytes:
     return _encoded(said, None, markup)
 
 
-def _filled(shell: Shell, names: Sequence[str], said: Mapping[str, str], markup: bool) -> bytes:
+def _filled(shell: Shell, names: Sequence[str], said: Mapping[str, str], markup: bool) -> tuple[bytes, ...]:
     plain = [_recurring(said[name], markup) if name in shell.names else b"" for name in names]
-    return shell.fill([*plain, *(_encoded(said[how.slot], how, markup) for how in shell.wrapped)])
+    return shell.pieces((*plain, *(_encoded(said[how.slot], how, markup) for how in shell.wrapped)))
 
 
-def _fits(page: Sequence[bytes]) -> bool:
-    return sum(map(len, page)) <= HTML_BUDGET or len(_read(page).encode()) <= HTML_BUDGET
+def _fits(page: bytes) -> bool:
+    return len(page) <= HTML_BUDGET or len(_read(page).encode()) <= HTML_BUDGET
 
 
-def _read(page: Sequence[bytes]) -> str:
-    return a2b_qp(b"".join(page).replace(b"\r\n", b"\n")).decode("utf-8")
+def _read(page: bytes) -> str:
+    return a2b_qp(page.replace(b"\r\n", b"\n")).decode("utf-8")

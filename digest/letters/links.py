@@ -4,22 +4,32 @@
     <base_url>/preferences/<token>
     <base_url>/pause/<token>
     <base_url>/letter/<token>            the letter in a browser
-    <base_url>/say/<token>/<place>/<verdict>
+    <base_url>/letter/<token>/<place>/<verdict>
 
-The first three tokens are the subscriber's, the last two the letter's. `place` is that of the paper in the letter,
-1 the first; `verdict` is "more", "less" or "save". GET changes nothing at any of them.
+There are three tokens: one to unsubscribe, which mail providers see and use, one for whatever else the subscriber
+wants changed, and the letter's. `place` is that of the paper in the letter, 1 the first; `verdict` is "more",
+"less" or "save". GET changes nothing at any of them.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import quote
 
-from digest.model import FeedbackKind, Letter, Subscriber
+from digest.model import FeedbackKind, Letter
 from digest.tokens import Keys
 
 VERDICTS: dict[str, FeedbackKind] = {"more": "liked", "less": "disliked", "save": "saved"}
+
+
+class Tokens(NamedTuple):
+    """What the links of one letter are signed with."""
+
+    reader: str
+    unsubscribe: str
+    letter: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +37,16 @@ class Links:
     base_url: str  # without a slash at its end
     keys: Keys
 
-    def of_reader(self, act: str, reader: Subscriber) -> str:
-        """`act` is "unsubscribe", "preferences" or "pause"."""
-        return f"{self.base_url}/{act}/{self.keys.token(act, reader.id, reader.secret)}"
+    def tokens(self, letter: Letter) -> Tokens:
+        reader, keys = letter.subscriber, self.keys
+        return Tokens(
+            keys.token("reader", reader.id, reader.secret),
+            keys.token("unsubscribe", reader.id, reader.secret),
+            keys.token("letter", letter.id, letter.message_id),
+        )
 
-    def letter(self, letter: Letter) -> str:
-        return f"{self.base_url}/letter/{self.keys.token('letter', letter.id, letter.message_id)}"
-
-    def say(self, letter: Letter) -> str:
-        """What stands before the place and the verdict in the links of a letter's papers."""
-        return f"{self.base_url}/say/{self.keys.token('say', letter.id, letter.message_id)}"
+    def unsubscribe(self, token: str) -> str:
+        return f"{self.base_url}/unsubscribe/{token}"
 
 
 def mailto(address: str, subject: str) -> str:

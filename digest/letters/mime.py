@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from email.utils import format_datetime
 from functools import lru_cache
@@ -112,10 +112,9 @@ class Head:
         ).encode("ascii")
 
 
-def join(head: bytes, text: Iterable[bytes], html: Iterable[bytes]) -> bytes:
-    """A mail of its headers and the pieces of its two parts as `qp` encodes them. Its body is in relaxed form, as
-    theirs is."""
-    return b"".join([head, _TEXT, *text, _HTML, *html, _END])
+def join(head: bytes, text: bytes, html: bytes) -> bytes:
+    """A mail of its headers and its two parts as `qp` encodes them. Its body is in relaxed form, as theirs is."""
+    return b"".join((head, _TEXT, text, _HTML, html, _END))
 
 
 def one_line(text: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from binascii import b2a_qp
+from collections.abc import Iterable
 
 LINE = 76  # RFC 2045, 6.7: the longest line, its "=" included
 SOFT = b"=\r\n"
@@ -55,8 +56,9 @@ def encode(text: str) -> bytes:
     return lines.replace(b"\n", b"\r\n")
 
 
-def ended(part: bytes) -> bytes:
-    """The pieces of a part with a newline at their end, in place of a soft line break with nothing behind it."""
+def ended(pieces: Iterable[bytes]) -> bytes:
+    """A part of its pieces, with a newline at its end in place of a soft line break with nothing behind it."""
+    part = b"".join(pieces)
     return part + b"\r\n" if not part or part.endswith(SOFT) else part
 
 

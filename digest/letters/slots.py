@@ -1,7 +1,7 @@
 """Templates that are rendered once and filled many times.
 
 A template is rendered with `Slot`s where readers differ. Each prints as a mark, and what lies between the marks is
-encoded for good, so that a letter is put together without a template engine: `Shell.fill` is one bytes operation.
+encoded for good, so that a letter is put together without a template engine, by putting pieces into their order.
 """
 
 from __future__ import annotations
@@ -121,31 +121,36 @@ def wrap_filter(text: Any, width: int = WIDTH, first: Any = "", rest: str = "") 
 class Shell:
     """A rendered template with its constant parts encoded."""
 
-    def __init__(
-        self, rendered: str, marks: Mapping[str, Wrapped], known: Sequence[str], always: int | None = None
-    ) -> None:
-        """`known` are the slots' names. All are given when it is filled, or the first `always` and then those that
-        are printed as they are: `given`. Raises `Misused` where a template has changed a mark."""
+    def __init__(self, rendered: str, marks: Mapping[str, Wrapped], known: Sequence[str]) -> None:
+        """`known` are the names of the slots, in the order in which they are given when it is filled. Raises
+        `Misused` where a template has changed a mark."""
         parts = _MARK.split(rendered)
         names, constant = parts[1::2], parts[::2]
-        strange = [name for name in names if name.partition("|")[0] not in known]
+        strange = [name for name in names if name not in known and name.partition("|")[0] not in known]
         if strange or any("\0" in part for part in constant):
             raise Misused("a template has changed what differs from reader to reader; it can only be printed")
-        self._form = b"%b".join(qp.encode(part).replace(b"%", b"%%") for part in constant)
-        used = list(dict.fromkeys(name for name in names if "|" in name))
-        self.wrapped = [marks[name] for name in used]
+        more = [name for name in dict.fromkeys(names) if name not in known]
+        self.wrapped = [marks[name] for name in more]
         self.names = frozenset(name for name in names if "|" not in name)
-        always = len(known) if always is None else always
-        self.given = [*known[:always], *(name for name in known[always:] if name in self.names)]
-        every = [*self.given, *used]
-        self._pick = _getter([every.index(name) for name in names])
+        self._constant = tuple(qp.encode(part) for part in constant)
+        places = {name: len(constant) + place for place, name in enumerate([*known, *more])}
+        order = [0]
+        for after, name in enumerate(names, 1):
+            order += [places[name], after]
+        self._order = _getter([place for place in order if place >= len(constant) or self._constant[place]])
 
-    def fill(self, values: Sequence[bytes]) -> bytes:
-        """`values` are encoded pieces in the order of the known slots, and then those of `wrapped`."""
-        return self._form % self._pick(values)
+    def pieces(self, values: tuple[bytes, ...]) -> tuple[bytes, ...]:
+        """The template with `values`: encoded pieces for the known slots in their order, and then for `wrapped`.
+        They are not joined, as a letter is joined once from the pieces of all its parts."""
+        return self._order(self._constant + values)
 
 
-def _getter(places: Sequence[int]) -> Callable[[Sequence[bytes]], tuple[bytes, ...]]:
+def slots_of(rendered: str) -> list[str]:
+    """The slots that a rendered template prints, each name once, with "|" and a number where it is wrapped."""
+    return list(dict.fromkeys(_MARK.findall(rendered)))
+
+
+def _getter(places: Sequence[int]) -> Callable[[tuple[bytes, ...]], tuple[bytes, ...]]:
     if len(places) > 1:
         return itemgetter(*places)
     return (lambda values: (values[places[0]],)) if places else (lambda values: ())

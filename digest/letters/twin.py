@@ -108,7 +108,7 @@ def _also(
 def _linked(view: CardView, letter: Letter, links: Links | None, place: int, linked: int) -> tuple[CardView, int]:
     """The card with the numbers of its links, and its verdicts' addresses; the number of links so far."""
     numbers = iter(range(linked + 1, linked + 1 + len(view.links) + len(view.say)))
-    base = links.say(letter) if links else ""
+    base = f"{links.base_url}/letter/{links.tokens(letter).letter}" if links else ""
     read = tuple(replace(link, number=str(next(numbers))) for link in view.links)
     say = tuple(replace(one, url=f"{base}/{place}/{one.url}", number=str(next(numbers))) for one in view.say)
     return replace(view, links=read, say=say), linked + len(read) + len(say)

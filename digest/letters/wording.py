@@ -16,13 +16,13 @@ from digest.letters.views import ActView, FooterView, LetterView
 from digest.letters.wrap import WIDTH
 from digest.model import Letter, Pick, Profile, Reason, Subscriber
 
-ACTS = ("preferences", "pause", "unsubscribe")  # what a reader may do about the letters; viewing one is no act
-UNSUBSCRIBE = f"acts.{ACTS.index('unsubscribe')}.url"  # the slot of its address
+# What a reader may do, and whose token the page for it wants (`links.Tokens`). Viewing the letter is no act.
+ACTS = {"preferences": "reader", "pause": "reader", "unsubscribe": "unsubscribe"}
 # The slots of a letter: what many say in the same words, and what only one does.
 SHARED = ("subject", "preheader", "count", "lede", "how", "more")
 URLS = ("how_url", *(f"acts.{place}.url" for place in range(len(ACTS) + 1)))
-ADDRESSED = ("footer.why", *(f"acts.{place}.line" for place in range(len(ACTS) + 1)))
-PERSONAL = ("greeting", *ADDRESSED)
+LINES = tuple(f"acts.{place}.line" for place in range(len(ACTS) + 1))
+PERSONAL = ("greeting", "footer.why", *LINES)
 
 
 # ---- the letter
@@ -53,43 +53,56 @@ def letter_words(
     letter: Letter, config: LetterConfig, words: Language, links: Links | None, shown: int
 ) -> dict[str, str]:
     """What only this letter says: `SHARED`, `URLS` and `PERSONAL`. `shown` of its picks have room in it."""
-    own, address = unaddressed(letter, config, words, links, shown), letter.subscriber.address
-    own |= {name: own[name].replace("\0", quoted(address)) for name in URLS}
-    return own | {name: own[name].replace("\0", address) for name in ADDRESSED}
+    reader = letter.subscriber
+    held = {"address": quoted(reader.address)} | (links.tokens(letter)._asdict() if links else {})
+    own = own_words(letter, config, words, shown) | act_lines(not reader.cadence, config, words, links)
+    own |= {name: own[name].replace("\0", reader.address) for name in ("footer.why", *LINES)}
+    targets = act_targets(not reader.cadence, config, words, links)
+    return own | {name: url.replace("\0", held[holder]) if url else "" for name, (url, holder) in targets.items()}
 
 
-def unaddressed(
-    letter: Letter, config: LetterConfig, words: Language, links: Links | None, shown: int
-) -> dict[str, str]:
-    """The same, with a NUL for the reader's address in `ADDRESSED`, and for what `links.quoted` makes of it in
-    `URLS`."""
+def own_words(letter: Letter, config: LetterConfig, words: Language, shown: int) -> dict[str, str]:
+    """`SHARED`, the greeting, and "footer.why" with a NUL for the reader's address."""
     reader, number = letter.subscriber, len(letter.picks)
     name = clean_words(reader.name)
-    acts = _acts(letter, config, words, links)
-    own = {
+    return {
         "subject": letter.subject or subject(letter.picks, letter.slot, reader.profile, words),
         "preheader": preheader(letter.picks, words),
         "count": _papers(number, words),
         "greeting": _greeting(words).replace("\0", shorten(name, 80)) if name else "",
         "lede": _lede(letter, words),
-        "how": "",
-        "how_url": "",
+        "how": _how(words) if not_by_interests(letter) else "",
         "more": _more(number - shown, words) if number > shown else "",
         "footer.why": _schedule(config.name, reader.cadence, reader.hour, reader.time_zone, words),
     }
-    if not_by_interests(letter):
-        own["how"] = words.say(
-            "Your profile names no interests yet. Say in your own words what you like to read about, and the "
-            "letters after that will follow it."
-        )
-        own["how_url"] = acts[0][0] if acts else mailto(config.reply_to, "preferences ") + "\0"
-    for (url, line), (said, done) in zip(_ACTS, acts or _NO_ACTS, strict=True):
-        own[url], own[line] = said, done
-    return own
 
 
-_ACTS = [(f"acts.{place}.url", f"acts.{place}.line") for place in range(len(ACTS) + 1)]
-_NO_ACTS = [("", "")] * len(_ACTS)
+def act_targets(
+    single: bool, config: LetterConfig, words: Language, links: Links | None
+) -> dict[str, tuple[str, str]]:
+    """Slot of a URL → (the URL, what belongs where it has a NUL: a field of `links.Tokens`, or "address" for what
+    `links.quoted` makes of the reader's). Empty for what the letter has no link for."""
+    if links:
+        acts = [(f"{links.base_url}/{act}/\0", holder) for act, holder in (ACTS | {"letter": "letter"}).items()]
+    else:
+        acts = [*((url, "address") for url, _ in _acts_by_mail(config.reply_to, words)), ("", "")]
+    how = (mailto(config.reply_to, "preferences ") + "\0", "address") if single else acts[0]
+    return dict(zip(URLS, [how, *([("", "")] * len(acts) if single else acts)], strict=True))
+
+
+def act_lines(single: bool, config: LetterConfig, words: Language, links: Links | None) -> dict[str, str]:
+    """`LINES`: how acts are done by mail, with a NUL for the reader's address; nothing where there are pages."""
+    if links or single:
+        return dict.fromkeys(LINES, "")
+    return dict(zip(LINES, [*(line for _, line in _acts_by_mail(config.reply_to, words)), ""], strict=True))
+
+
+@lru_cache(maxsize=1000)
+def _how(words: Language) -> str:
+    return words.say(
+        "Your profile names no interests yet. Say in your own words what you like to read about, and the "
+        "letters after that will follow it."
+    )
 
 
 @lru_cache(maxsize=1000)
@@ -109,20 +122,9 @@ def not_by_interests(letter: Letter) -> bool:
     return all(reason.kind == "trending" for pick in letter.picks for reason in pick.reasons)
 
 
-def _acts(letter: Letter, config: LetterConfig, words: Language, links: Links | None) -> list[tuple[str, str]]:
-    """(URL, how it is done by mail) of what the reader may do about the letters, in the order of their labels, with
-    a NUL for the address; nothing for a single letter."""
-    reader = letter.subscriber
-    if not reader.cadence:
-        return []
-    if links:
-        return [*((links.of_reader(act, reader), "") for act in ACTS), (links.letter(letter), "")]
-    return _acts_by_mail(config.reply_to, words)
-
-
 @lru_cache(maxsize=1000)
 def _acts_by_mail(address: str, words: Language) -> list[tuple[str, str]]:
-    """The same for everybody, with a NUL for the reader's address."""
+    """(URL, what to do) for each act, with a NUL for the reader's address."""
     found = []
     for act in ACTS:
         # The reader's address stands in the subject because people write from another one than they read at.
@@ -130,7 +132,7 @@ def _acts_by_mail(address: str, words: Language) -> list[tuple[str, str]]:
             "write to %(address)s with the subject “%(subject)s”", address=address, subject=f"{act} \0"
         )
         found.append((mailto(address, f"{act} ") + "\0", told))
-    return [*found, ("", "")]
+    return found
 
 
 def _lede(letter: Letter, words: Language) -> str:

@@ -185,7 +185,7 @@ def test_a_body_that_is_altered_fails(kind: str) -> None:
 def test_hostile_letters_verify(subject: str, name: str, sender: str, text: str, html: str, kind: str) -> None:
     config = CONFIG.model_copy(update={"name": sender})
     reader = letter(ADA if not name else ADA.__class__("ada", "ada@example.org", name))
-    mail = mime.join(mime.Head(config).of(reader, subject), [qp.encode(text)], [qp.encode(html)])
+    mail = mime.join(mime.Head(config).of(reader, subject), qp.encode(text), qp.encode(html))
     assert verified(signer(kind).sign(mail, AT))
 
 

@@ -120,7 +120,7 @@ def test_the_papers_of_a_week_stand_by_what_they_are_there_for() -> None:
 def test_the_number_of_a_paper_is_its_place_in_the_store() -> None:
     """By the number a reader names a paper, and pages look it up by its place."""
     _, text = of_a_week(*WEEK)
-    said = re.findall(r"(?m)^ ?(\d+)\. Paper(?:.|\n)*?/say/[0-9a-f-]+/(\d+)/more", text)
+    said = re.findall(r"(?m)^ ?(\d+)\. Paper(?:.|\n)*?/letter/[0-9a-f-]+/(\d+)/more", text)
     assert said == [(str(n), str(n)) for n in range(1, len(WEEK) + 1)]
 
 

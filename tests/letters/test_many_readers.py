@@ -17,7 +17,6 @@ from digest.letters.links import Links, quoted
 from digest.letters.mime import message_id
 from digest.letters.templates import Templates
 from digest.letters.verp import Returns
-from digest.letters.wording import ACTS
 from digest.model import Letter, Reason
 
 RETURNS = Returns("back@example.org", LINKS.keys)
@@ -56,10 +55,9 @@ def readers(number: int) -> list[Letter]:
 def tokens(one: Letter, links: Links | None) -> set[str]:
     reader = one.subscriber
     found = {RETURNS.unsubscribe(reader)}
-    if links and reader.cadence:
-        found |= {links.of_reader(act, reader) for act in ACTS} | {links.letter(one)}
     if links:
-        found.add(links.say(one))
+        signed = links.tokens(one)
+        found |= {*signed} if reader.cadence else {signed.letter}
     return {token for url in found for token in TOKEN.findall(url)}
 
 

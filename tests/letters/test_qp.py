@@ -67,7 +67,7 @@ def test_pieces_join_to_the_text_wherever_it_is_split(text: str, places: list[in
 @example("a" * 73 + "é \nx", "\n".join("a" * n + "\t" for n in range(60, 90)))
 @example(" \n" * 50, "." * 9000)
 def test_a_mail_of_any_two_texts_holds_them(text: str, html: str) -> None:
-    raw = mime.join(mime.Head(CONFIG).of(daily(), "s"), [qp.encode(text)], [qp.encode(html)])
+    raw = mime.join(mime.Head(CONFIG).of(daily(), "s"), qp.encode(text), qp.encode(html))
     check(raw, CONFIG)
     assert parts(raw) == (qp.readable(text), qp.readable(html))
 

@@ -82,6 +82,7 @@ def test_the_error_names_what_is_misused_and_what_is_allowed(tmp_path: Path) -> 
         render(daily(), templates=mine(tmp_path, "letter.txt", "{{ (letter.count ~ letter.date) | wrap }}"))
     with pytest.raises(Misused, match=r"`\| length` cannot change what differs from reader to reader"):
         render(daily(), templates=mine(tmp_path, "letter.txt", "{{ (letter.count ~ letter.date) | length }}"))
+    (tmp_path / "letter" / "letter.txt").unlink()
     with pytest.raises(Misused, match=r"`score` has no fixed width"):
         render(daily(), templates=mine(tmp_path, "card.txt", "{{ card.title | wrap(first=card.score) }}"))
     with pytest.raises(Misused, match=r"`score` cannot be wrapped: print it as it is"):
@@ -169,9 +170,10 @@ def test_a_shell_is_filled_as_often_as_there_are_readers() -> None:
     shell = Shell(f"<{name}>: 5 % of {more}% {name}", marks, ["name", "more", "unused"])
     assert shell.names == {"name", "more"}
     for said in ("Ada", "%b", "=?", ". x"):
-        filled = shell.fill([qp.encode(said), qp.encode("all"), b""])
+        filled = b"".join(shell.pieces((qp.encode(said), qp.encode("all"), b"")))
         assert a2b_qp(filled.replace(b"\r\n", b"\n")).decode() == f"<{said}>: 5 % of all% {said}"
-    assert Shell("no slots, 5 %", {}, []).fill([]) == b"no slots, 5 %=\r\n"
+    assert Shell("no slots, 5 %", {}, []).pieces(()) == (b"no slots, 5 %=\r\n",)
+    assert Shell("", {}, []).pieces(()) == ()
 
 
 @pytest.mark.parametrize("last", ["end", "end ", "\t", "{{ letter.name }}", "{{ letter.cards }}", "", "end\n"])

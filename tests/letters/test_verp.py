@@ -77,7 +77,7 @@ def test_what_is_cut_or_longer_is_no_token(other: str) -> None:
 
 def test_the_purposes_are_told_apart() -> None:
     leave = RETURNS.unsubscribe(ADA)
-    page = LINKS.of_reader("unsubscribe", ADA)
+    page = LINKS.unsubscribe(KEYS.token("unsubscribe", ADA.id, ADA.secret))
     found = tags(f"<{page}>, <mailto:{leave}?subject=unsubscribe> {SENT} {SENT}")
     assert [(one.purpose, one.number) for one in found] == [
         ("unsubscribe", ADA.id),

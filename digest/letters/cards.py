@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -53,7 +52,7 @@ def card_view(pick: Pick, slot: date, words: Language, *, said: bool, grouped: b
         trending=is_trending(pick),
         listed=_listed(pick.listed, slot, words),
         links=tuple(link for _, link in links),
-        say=tuple(SayView(verdicts[verdict], verdict) for verdict in VERDICTS) if said else (),
+        say=tuple(SayView(verdicts[one], one, str(n)) for n, one in enumerate(VERDICTS, len(links) + 1) if said),
         grouped=grouped,
     )
 
@@ -67,7 +66,10 @@ def is_trending(pick: Pick) -> bool:
     """Is it marked as trending? Not where that is its reason, which says so."""
     if pick.trending < TRENDING_FROM:
         return False
-    return not pick.reasons or any(reason.kind != "trending" for reason in pick.reasons)
+    for reason in pick.reasons:
+        if reason.kind != "trending":
+            return True
+    return not pick.reasons
 
 
 def is_popular(pick: Pick) -> bool:
@@ -105,7 +107,8 @@ def _links(paper: Paper, words: Language) -> list[tuple[str, LinkView]]:
     for link in paper.links:
         if len(link.url) <= URL_LIMIT and _WEB_URL.fullmatch(link.url):
             urls.setdefault(link.label, link.url)
-    return [(label, LinkView(said, urls[label])) for label, said in labels.items() if label in urls]
+    there = [label for label in labels if label in urls]
+    return [(label, LinkView(labels[label], urls[label], str(n))) for n, label in enumerate(there, 1)]
 
 
 def _authors(authors: Sequence[str], words: Language) -> str:
@@ -138,14 +141,14 @@ def told_reasons(pick: Pick) -> Sequence[Reason]:
     # Popularity has a small part in nearly every pick; it is worth a line only where it decided. Nor is an interest
     # that brought a point or two a reason that a reader would believe.
     least = TOLD_FROM * pick.score
-    told: list[Reason] = []
-    weight, last = math.inf, False
-    for reason in reasons:
+    told: list[Reason] = [reasons[0]]
+    weight, last = reasons[0].share, reasons[0].kind == "more"
+    for reason in reasons[1:]:
         share, more = reason.share, reason.kind == "more"
         if (last and not more) or (share > weight and last is more):
             return told_reasons(replace(pick, reasons=tuple(sorted(reasons, key=_by_weight))))
         weight, last = share, more
-        if not told or (share >= least and reason.kind != "trending"):
+        if share >= least and reason.kind != "trending":
             told.append(reason)
     return told[:REASONS_SHOWN]
 

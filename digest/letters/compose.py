@@ -33,13 +33,14 @@ if TYPE_CHECKING:  # `cryptography` takes a while to load, and who signs nothing
 
 HTML_BUDGET = 90_000  # bytes, decoded; Gmail clips at about 102 KB, and with the end the way to unsubscribe
 PIECES = 50_000  # that are kept of each kind; beyond that all are made anew, so that memory stays flat
-ACTS = len(wording.ACTS) + 1  # with viewing the letter in a browser
-MOST = 10_000  # papers, and links, that a letter can number
+MOST = 10_000  # papers that a letter can number
 NUMBERS = tuple(qp.encode(str(number)) for number in range(MOST))
 MARKS = tuple(qp.encode(f"{number:>2}. ") for number in range(MOST))
 # An address of which every character takes one column, and one byte in either part, wherever it stands.
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+%-]*@?[A-Za-z0-9.-]+")
-_CARD = ("number", "mark", "score", "whys", "lines", "say")  # the slots of a card; those of links follow
+# A few words that are the same in either part, encoded or not.
+_SIMPLE = re.compile(r"[A-EG-Za-z](?:[A-Za-z0-9,!]| (?=[A-Za-z0-9])){,70}")
+_CARD = ("number", "mark", "score", "whys", "lines", "say")  # the slots of a card
 _NO_CARD = (b"",) * len(_CARD)
 HOLDERS = (*Tokens._fields, "address")  # what differs in the URLs of letters
 NO_TOKENS = Tokens("", "", "")
@@ -99,12 +100,15 @@ class Composer:
         return self._of[words.code]
 
 
+# What cards are made for: a day, whether under headings, the template.
+_Kind = tuple[date, bool, str]
+
+
 @dataclass(frozen=True, slots=True)
 class _Card:
     paper: Paper
     html: Shell
     text: Shell
-    numbers: int  # of its links
     age: int  # see `cards.age_of`
 
 
@@ -114,7 +118,7 @@ class _Frame:
 
     shells: list[Shell]  # between two of them stand the cards
     shared: list[tuple[str, Wrapped | None, dict[str, bytes]]]  # and what is known of each
-    personal: list[tuple[str, Wrapped | None]]
+    personal: list[tuple[str, Wrapped | None, dict[tuple[str, int], bytes]]]
 
 
 @dataclass(slots=True)
@@ -123,10 +127,9 @@ class _Set:
 
     html: list[bytes]
     text: list[bytes]
-    ends: list[tuple[int, int, int]]  # after each card: how many of either, and how many links
+    also: tuple[bytes, bytes]  # what is popular outside the profile
     held: tuple[bytes, ...]  # `HOLDERS`
-    also: tuple[bytes, bytes] = b"", b""  # what is popular outside the profile
-    linked: int = 0  # the links in that
+    plain: bytes  # the reader's address; nothing where it may need to be encoded or cut
 
 
 class _Typesetter:
@@ -137,6 +140,7 @@ class _Typesetter:
         self._templates = templates.of(words)
         self._frames: dict[tuple[object, ...], tuple[_Frame, _Frame]] = {}
         self._shells: dict[tuple[object, ...], Shell] = {}
+        self._kinds: dict[_Kind, _Kind] = {}
         self._cards: dict[tuple[object, ...], _Card] = {}
         self._reasons: dict[tuple[object, ...], tuple[bytes, bytes]] = {}
         self._lines = [wording.act_lines(single, config, words, links) for single in (False, True)]
@@ -148,59 +152,58 @@ class _Typesetter:
         tokens = self._links.tokens(letter) if self._links else NO_TOKENS
         shown = len(letter.picks)
         own, (html, text) = self._own(letter, shown)
-        done = self._set(letter, tokens)
-        page = self._page(letter, html, own, done, shown, True)
+        done = self._set(letter, tokens, shown)
+        page = self._page(letter, html, own, done, True)
         if letter.also and not _fits(page):
-            letter, done.also, done.linked = replace(letter, also=()), (b"", b""), 0
+            letter = replace(letter, also=())
             own, (html, text) = self._own(letter, shown)
-            page = self._page(letter, html, own, done, shown, True)
+            done = self._set(letter, tokens, shown)
+            page = self._page(letter, html, own, done, True)
         if not _fits(page):
             own, (html, text) = self._own(letter, 0)
             # Size only grows with the number of cards, so halving finds the most that fit.
             low = 0
             while shown - low > 1:
                 middle = (low + shown) // 2
-                page = self._page(letter, html, own, done, middle, True)
+                page = self._page(letter, html, own, self._set(letter, tokens, middle), True)
                 low, shown = (middle, shown) if _fits(page) else (low, middle)
-            shown = low
-            own, (html, text) = self._own(letter, shown)
-            page = self._page(letter, html, own, done, shown, True)
-        return own, tokens, page, self._page(letter, text, own, done, shown, False)
+            own, (html, text) = self._own(letter, low)
+            done = self._set(letter, tokens, low)
+            page = self._page(letter, html, own, done, True)
+        return own, tokens, page, self._page(letter, text, own, done, False)
 
-    def _set(self, letter: Letter, tokens: Tokens) -> _Set:
-        slot, picks, reader = letter.slot, letter.picks, letter.subscriber
+    def _set(self, letter: Letter, tokens: Tokens, shown: int) -> _Set:
+        """So many of the cards, and the strip below them."""
+        picks, reader = letter.picks, letter.subscriber
         say = f"{tokens.letter}/".encode("ascii")
         address = b"" if self._links and reader.cadence else qp.encode(quoted(reader.address))
         html: list[bytes] = []
         text: list[bytes] = []
-        done = _Set(html, text, [], (*(one.encode("ascii") + qp.SOFT for one in tokens), address))
-        linked = 0
-        for heading, places in wording.grouped(letter.subscriber, picks, self._words):
+        for heading, places in wording.grouped(reader, picks, self._words):
             grouped = heading != ""
-            if grouped:
+            if grouped and places[0] < shown:
                 html += self._group("html", heading)
                 text += self._group("txt", heading)
+            kind = self._kind(letter.slot, grouped, "card")
             for place in places:
-                pick, number = picks[place], place + 1
-                card = self._card(pick, slot, grouped)
-                why, lines = self._whys(pick, card.age)
-                first, linked = linked + 1, linked + card.numbers
-                values = (
-                    *(NUMBERS[number], MARKS[number], self._score(pick), why, lines, say + NUMBERS[number]),
-                    *NUMBERS[first : linked + 1],
-                )
+                if place >= shown:
+                    break
+                pick, number = picks[place], NUMBERS[place + 1]
+                card = self._card(pick, kind)
+                values = number, MARKS[place + 1], *self._told(pick, card.age), say + number
                 html += card.html.pieces(values)
                 text += card.text.pieces(values)
-                done.ends.append((len(html), len(text), linked))
+        kind = self._kind(letter.slot, False, "also")
+        also = b"", b""
         if letter.also:
-            for pick in letter.also:
-                card = self._card(pick, slot, False, "also")
-                first, linked = linked + 1, linked + card.numbers
-                values = (*_NO_CARD, *NUMBERS[first : linked + 1])
-                page, lines = b"".join(card.html.pieces(values)), b"".join(card.text.pieces(values))
-                done.also = done.also[0] + page, done.also[1] + lines
-                done.linked += card.numbers
-        return done
+            kind = self._kind(letter.slot, False, "also")
+            strip = [self._card(pick, kind) for pick in letter.also]
+            also = (
+                b"".join([piece for card in strip for piece in card.html.pieces(_NO_CARD)]),
+                b"".join([piece for card in strip for piece in card.text.pieces(_NO_CARD)]),
+            )
+        plain = reader.address.encode("ascii") if _PLAIN.fullmatch(reader.address) else b""
+        return _Set(html, text, also, (*[one.encode("ascii") + qp.SOFT for one in tokens], address), plain)
 
     def _own(self, letter: Letter, shown: int) -> tuple[dict[str, str], tuple[_Frame, _Frame]]:
         """The words of the letter's own by the names of slots, and the frames that they go into."""
@@ -214,80 +217,93 @@ class _Typesetter:
             _keep(self._frames, key, frames, share=100)
         return own, frames
 
-    def _page(
-        self, letter: Letter, frame: _Frame, own: Mapping[str, str], done: _Set, shown: int, markup: bool
-    ) -> bytes:
-        """One part of the letter with so many cards."""
-        *ends, linked = done.ends[shown - 1] if shown else (0, 0, 0)
-        cards = (done.html if markup else done.text)[: ends[not markup]]
-        linked += done.linked
-        values = [done.also[not markup], *done.held, *NUMBERS[linked + 1 : linked + 1 + ACTS]]
+    def _page(self, letter: Letter, frame: _Frame, own: Mapping[str, str], done: _Set, markup: bool) -> bytes:
+        """One part of the letter."""
+        values = [done.also[not markup], *done.held]
         for name, how, known in frame.shared:
             said = own[name]
             values.append(known.get(said) or _keep(known, said, _encoded(said, how, markup)))
-        address = letter.subscriber.address
-        for name, how in frame.personal:
-            values.append(_personal(own[name], address, how, markup))
-        given = tuple(values)
-        pieces = [*frame.shells[0].pieces(given)]
+        address, plain = letter.subscriber.address, done.plain
+        for name, how, known_around in frame.personal:
+            said = own[name]
+            if "\0" not in said:
+                values.append(_alone(said, how, markup))
+                continue
+            form = known_around.get((said, len(plain)))
+            if form is None:
+                form = _keep(known_around, (said, len(plain)), _around(said, len(plain), how, markup))
+            there = form and plain
+            values.append(
+                form.replace(b"\0", plain) if there else _encoded(said.replace("\0", address), how, markup)
+            )
+        pieces = frame.shells[0].pieces(values)
         for shell in frame.shells[1:]:
-            pieces += cards
-            pieces += shell.pieces(given)
+            pieces += done.html if markup else done.text
+            pieces += shell.pieces(values)
         return qp.ended(pieces)
 
     # ---- what readers share
 
-    def _card(self, pick: Pick, slot: date, grouped: bool, part: str = "card") -> _Card:
-        paper, told = pick.paper, pick.reasons != () and part == "card"
-        key = paper.id, pick.listed, pick.votes, cards.is_trending(pick), told, grouped, part, slot
+    def _kind(self, slot: date, grouped: bool, part: str) -> _Kind:
+        """What the cards of a letter are made for: the same object whenever it is the same."""
+        kind = slot, grouped, part
+        return self._kinds.setdefault(kind, kind)
+
+    def _card(self, pick: Pick, kind: _Kind) -> _Card:
+        paper, told = pick.paper, pick.reasons != ()
+        trending = pick.trending >= cards.TRENDING_FROM and cards.is_trending(pick)
+        key = paper.id, pick.listed, pick.votes, trending, told, id(kind)
         known = self._cards.get(key)
         if known is not None and (known.paper is paper or known.paper == paper):
             return known
+        slot, grouped, part = kind
+        told = told and part == "card"
         view = cards.card_view(pick, slot, self._words, said=self._links is not None, grouped=grouped)
         if part == "also":
             view = cards.in_brief(view)
         marks: dict[str, Wrapped] = {}
-        number, age = len(view.links) + len(view.say), cards.age_of(pick, slot)
-        counted: list[Any] = [Slot(f"links.{place}", marks, whole=True) for place in range(number)]
         own: dict[str, Any] = {
             name: Slot(name, marks, there=part == "card", whole=True) for name in ("number", "score")
         }
         own["mark"] = Slot("mark", marks, columns=4, there=part == "card", whole=True)
-        links = [replace(one, number=mark) for one, mark in zip(view.links, counted, strict=False)]
-        say = []
-        for one, mark in zip(view.say, counted[len(links) :], strict=True):
-            path = f"{self._links.base_url if self._links else ''}/letter/{mark_of('say')}/{one.url}"
-            url: Any = Slot("say", marks, whole=True, printed=path)
-            say.append(replace(one, url=url, number=mark))
-        view = replace(view, links=tuple(links), say=tuple(say), **own)
+        base = self._links.base_url if self._links else ""
+        signed = f"{base}/letter/{mark_of('say')}"
+        say: list[Any] = [Slot("say", marks, whole=True, printed=f"{signed}/{one.url}") for one in view.say]
+        own["say"] = tuple(replace(one, url=url) for one, url in zip(view.say, say, strict=True))
+        view = replace(view, **own)
 
         def shell(kind: str, reasons: str) -> Shell:
             whys: Any = Slot(reasons, marks, there=told, whole=True)
-            names = [*_CARD, *(mark.name for mark in counted)]
-            return Shell(self._render(f"letter/{part}.{kind}", card=replace(view, whys=whys)), marks, names)
+            return Shell(self._render(f"letter/{part}.{kind}", card=replace(view, whys=whys)), marks, _CARD)
 
-        made = _Card(paper, shell("html", "whys"), shell("txt", "lines"), number, age)
+        made = _Card(paper, shell("html", "whys"), shell("txt", "lines"), cards.age_of(pick, slot))
         card: _Card = _keep(self._cards, key, made, share=10)
         return card
 
-    def _whys(self, pick: Pick, age: int) -> tuple[bytes, bytes]:
-        """The reasons of a pick, in HTML and in text."""
+    def _told(self, pick: Pick, age: int) -> tuple[bytes, bytes, bytes]:
+        """The score of a pick, and its reasons in HTML and in text."""
+        reasons = pick.reasons
+        popular = reasons != () and reasons[0].kind == "trending" and cards.is_popular(pick)
+        points = round(pick.score), popular
+        score = self._scores.get(points)
+        if score is None:
+            score = _keep(self._scores, points, qp.encode(cards.score_words(pick, self._words)))
         html, text = b"", b""
         for reason in cards.told_reasons(pick):
-            key = (reason.kind, reason.text, reason.terms, reason.beside, age)
+            key = reason.kind, reason.text, reason.terms, reason.beside, age
             known = self._reasons.get(key)
             if known is None:
                 view = cards.why_view(reason, age, self._words)
                 known = _keep(self._reasons, key, (self._why("html", view), self._why("txt", view)))
             html, text = (html + known[0], text + known[1]) if html else known
-        return html, text
+        return score, html, text
 
     def _why(self, kind: str, view: WhyView) -> bytes:
         shell = self._shell(kind, "why", view)
         said = {name: getattr(view, name) for name in view.OWN}
         return b"".join(_filled(shell, view.OWN, said, kind == "html"))
 
-    def _group(self, kind: str, title: str) -> tuple[bytes, ...]:
+    def _group(self, kind: str, title: str) -> list[bytes]:
         shell = self._shell(kind, "group", GroupView(title))
         return _filled(shell, GroupView.OWN, {"title": title}, kind == "html")
 
@@ -305,8 +321,6 @@ class _Typesetter:
     def _frame(self, letter: Letter, own: Mapping[str, str], kind: str) -> _Frame:
         marks: dict[str, Wrapped] = {}
         slots: dict[str, Any] = {"also": Slot("also", marks, there=bool(letter.also), whole=True)}
-        slots |= {name: Slot(name, marks, whole=True) for name in (f"acts.{place}.number" for place in range(ACTS))}
-        always = ["also", *HOLDERS, *list(slots)[1:]]
         slots |= {name: Slot(name, marks, there=bool(own[name])) for name in (*wording.SHARED, *wording.PERSONAL)}
         single = letter.subscriber.cadence == ""
         for name, (url, holder) in wording.act_targets(single, self._config, self._words, self._links).items():
@@ -315,23 +329,19 @@ class _Typesetter:
         cards = Slot("cards", marks, there=bool(letter.picks), whole=True)
         view = wording.letter_view(letter, self._config, self._words, slots | {"cards": cards})
         rendered = self._render(f"letter/letter.{kind}", letter=view)
-        shared, personal = [], []
+        shared, personal = list[Any](), list[Any]()
         for name in slots_of(rendered):
             slot, how = name.partition("|")[0], marks.get(name)
             if slot in wording.SHARED:
                 shared.append((name, (slot, how, self._said.setdefault((kind == "html", how), {}))))
             elif slot in wording.PERSONAL:
-                personal.append((name, (slot, how)))
-        order = [*always, *(name for name, _ in shared), *(name for name, _ in personal)]
+                personal.append((name, (slot, how, {})))
+        order = ["also", *HOLDERS, *(name for name, _ in shared), *(name for name, _ in personal)]
         shells = [Shell(part, marks, order) for part in rendered.split(mark_of("cards"))]
         return _Frame(shells, [one for _, one in shared], [one for _, one in personal])
 
     def _render(self, name: str, **views: object) -> str:
         return self._templates.get_template(name).render(**views)
-
-    def _score(self, pick: Pick) -> bytes:
-        key = round(pick.score), cards.is_popular(pick)
-        return self._scores.get(key) or _keep(self._scores, key, qp.encode(cards.score_words(pick, self._words)))
 
 
 def _keep(kept: dict[Any, Any], key: object, piece: Any, share: int = 1) -> Any:
@@ -347,22 +357,21 @@ def _encoded(said: str, how: Wrapped | None, markup: bool) -> bytes:
     return qp.encode(str(escape(said)) if markup else said)
 
 
-def _personal(said: str, address: str, how: Wrapped | None, markup: bool) -> bytes:
-    """What only one reader's letter says, with the address for each NUL. Nothing of it is kept."""
-    if "\0" not in said:
-        return _encoded(said, how, markup) if said else b""
-    if _PLAIN.fullmatch(address) and (form := _around(said, len(address), how, markup)):
-        return form.replace(b"\0", address.encode("ascii"))
-    return _encoded(said.replace("\0", address), how, markup)
+def _alone(said: str, how: Wrapped | None, markup: bool) -> bytes:
+    """What only one reader's letter says. Nothing of it is kept."""
+    if _SIMPLE.fullmatch(said) and (how is None or (not how.first and len(said) <= how.width)):
+        return said.encode("ascii") + qp.SOFT
+    return _encoded(said, how, markup)
 
 
-@lru_cache(maxsize=4096)
 def _around(said: str, length: int, how: Wrapped | None, markup: bool) -> bytes:
     """What stands around any plain address of this length, with a NUL for it; nothing where it is cut in two."""
     there = f"{said}{how}"
     letter = next((one for one in "xzjkwvyXZJKWVY" if one not in there), "")  # no entity has these
+    if not length or not letter:
+        return b""
     encoded = _encoded(said.replace("\0", letter * length), how, markup).split(letter.encode("ascii") * length)
-    return b"\0".join(encoded) if letter and len(encoded) == said.count("\0") + 1 else b""
+    return b"\0".join(encoded) if len(encoded) == said.count("\0") + 1 else b""
 
 
 @lru_cache(maxsize=4096)
@@ -370,7 +379,7 @@ def _recurring(said: str, markup: bool) -> bytes:
     return _encoded(said, None, markup)
 
 
-def _filled(shell: Shell, names: Sequence[str], said: Mapping[str, str], markup: bool) -> tuple[bytes, ...]:
+def _filled(shell: Shell, names: Sequence[str], said: Mapping[str, str], markup: bool) -> list[bytes]:
     plain = [_recurring(said[name], markup) if name in shell.names else b"" for name in names]
     return shell.pieces((*plain, *(_encoded(said[how.slot], how, markup) for how in shell.wrapped)))
 

@@ -39,6 +39,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
+_SIMPLE = re.compile("[A-Za-z0-9]+(?: [A-Za-z0-9]+)*")  # a name that can stand there as it is
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _MESSAGE_ID = re.compile(r"<[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+>")
 # Inside an encoded word of a display name these stand for themselves; everything else is hex (RFC 2047, 5 (3)).
@@ -142,6 +143,8 @@ def _checked(what: str, value: str, pattern: re.Pattern[str]) -> str:
 
 
 def _mailbox(header: str, name: str, address: str) -> str:
+    if _SIMPLE.fullmatch(name) and len(name) + len(address) < LINE - len(header) - 5:
+        return f"{header}: {name} <{address}>"
     words = _phrase(header, name)
     return _fold(header, [*words, f"<{address}>"] if words else [address])
 

@@ -132,17 +132,18 @@ class Shell:
         more = [name for name in dict.fromkeys(names) if name not in known]
         self.wrapped = [marks[name] for name in more]
         self.names = frozenset(name for name in names if "|" not in name)
-        self._constant = tuple(qp.encode(part) for part in constant)
-        places = {name: len(constant) + place for place, name in enumerate([*known, *more])}
-        order = [0]
-        for after, name in enumerate(names, 1):
-            order += [places[name], after]
-        self._order = _getter([place for place in order if place >= len(constant) or self._constant[place]])
+        places = {name: place for place, name in enumerate([*known, *more])}
+        self._form = [qp.encode(constant[0])]
+        for after in constant[1:]:
+            self._form += b"", qp.encode(after)
+        self._pick = _getter([places[name] for name in names])
 
-    def pieces(self, values: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    def pieces(self, values: Sequence[bytes]) -> list[bytes]:
         """The template with `values`: encoded pieces for the known slots in their order, and then for `wrapped`.
         They are not joined, as a letter is joined once from the pieces of all its parts."""
-        return self._order(self._constant + values)
+        filled = self._form.copy()
+        filled[1::2] = self._pick(values)
+        return filled
 
 
 def slots_of(rendered: str) -> list[str]:
@@ -150,7 +151,7 @@ def slots_of(rendered: str) -> list[str]:
     return list(dict.fromkeys(_MARK.findall(rendered)))
 
 
-def _getter(places: Sequence[int]) -> Callable[[tuple[bytes, ...]], tuple[bytes, ...]]:
+def _getter(places: Sequence[int]) -> Callable[[Sequence[bytes]], tuple[bytes, ...]]:
     if len(places) > 1:
         return itemgetter(*places)
     return (lambda values: (values[places[0]],)) if places else (lambda values: ())

@@ -97,7 +97,7 @@ def shorten(text: str, limit: int) -> str:
 @lru_cache(maxsize=4096)  # the same few interests recur in every letter of an edition
 def clean_words(text: str) -> str:
     """Somebody's words on one line, without anything that a mail header could be talked into decoding."""
-    return " ".join(clean(text).split()).replace("=?", "= ?")
+    return clean(text).replace("=?", "= ?")
 
 
 def _topics(picks: Sequence[Pick], profile: Profile) -> list[tuple[str, str, int]]:

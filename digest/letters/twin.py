@@ -16,12 +16,12 @@ import jinja2
 from markupsafe import Markup
 
 from digest.config import LetterConfig
-from digest.language import language_of
+from digest.language import Language, language_of
 from digest.letters import cards, mime, qp, wording
 from digest.letters.compose import Rendered
 from digest.letters.links import Links
 from digest.letters.templates import Templates
-from digest.letters.views import CardView, GroupView
+from digest.letters.views import GroupView
 from digest.model import Letter
 
 
@@ -39,10 +39,11 @@ def render(
     own: dict[str, Any] = wording.letter_words(letter, config, words, links, shown)
     parts = {}
     for kind in ("html", "txt"):
-        papers, linked = _cards(letter, files, kind, config, links, shown)
-        also, linked = _also(letter, files, kind, config, links, linked)
-        numbers = {f"acts.{place}.number": str(linked + place + 1) for place in range(len(wording.ACTS) + 1)}
-        view = wording.letter_view(letter, config, words, own | numbers | {"cards": papers, "also": also})
+        papers = {
+            "cards": _cards(letter, files, kind, config, links, shown),
+            "also": _also(letter, files, kind, words),
+        }
+        view = wording.letter_view(letter, config, words, own | papers)
         text = qp.readable(files.get_template(f"letter/letter.{kind}").render(letter=view))
         parts[kind] = text if text.endswith("\n") else f"{text}\n"
     return Rendered(own["subject"], own["preheader"], parts["html"], parts["txt"])
@@ -63,11 +64,12 @@ def mail(rendered: Rendered, letter: Letter, config: LetterConfig) -> EmailMessa
 
 def _cards(
     letter: Letter, files: jinja2.Environment, kind: str, config: LetterConfig, links: Links | None, shown: int
-) -> tuple[Markup, int]:
-    """The cards and headings, and the number of links in them."""
+) -> Markup:
+    """The cards and headings."""
     words = language_of(letter.subscriber.language, config.language)
     found: list[str] = []
-    number = linked = 0
+    number = 0
+    base = f"{links.base_url}/letter/{links.tokens(letter).letter}" if links else ""
     for heading, places in wording.grouped(letter.subscriber, letter.picks, words):
         if number >= shown:
             break
@@ -81,34 +83,19 @@ def _cards(
                 files.get_template(f"letter/why.{kind}").render(why=cards.why_view(reason, age, words))
                 for reason in cards.told_reasons(pick)
             ]
-            view, linked = _linked(view, letter, links, place + 1, linked)
             view = replace(
                 view,
+                say=tuple(replace(one, url=f"{base}/{number}/{one.url}") for one in view.say),
                 number=str(number),
                 mark=f"{number:>2}. ",
                 score=cards.score_words(pick, words),
                 whys=Markup("".join(whys)),  # noqa: S704 - made by templates, which have escaped it
             )
             found.append(files.get_template(f"letter/card.{kind}").render(card=view))
-    return Markup("".join(found)), linked  # noqa: S704 - the same
+    return Markup("".join(found))  # noqa: S704 - the same
 
 
-def _also(
-    letter: Letter, files: jinja2.Environment, kind: str, config: LetterConfig, links: Links | None, linked: int
-) -> tuple[Markup, int]:
-    words = language_of(letter.subscriber.language, config.language)
-    found = []
-    for pick in letter.also:
-        view = cards.card_view(pick, letter.slot, words, said=links is not None, grouped=False)
-        view, linked = _linked(cards.in_brief(view), letter, links, 0, linked)
-        found.append(files.get_template(f"letter/also.{kind}").render(card=view))
-    return Markup("".join(found)), linked  # noqa: S704 - made by templates, which have escaped it
-
-
-def _linked(view: CardView, letter: Letter, links: Links | None, place: int, linked: int) -> tuple[CardView, int]:
-    """The card with the numbers of its links, and its verdicts' addresses; the number of links so far."""
-    numbers = iter(range(linked + 1, linked + 1 + len(view.links) + len(view.say)))
-    base = f"{links.base_url}/letter/{links.tokens(letter).letter}" if links else ""
-    read = tuple(replace(link, number=str(next(numbers))) for link in view.links)
-    say = tuple(replace(one, url=f"{base}/{place}/{one.url}", number=str(next(numbers))) for one in view.say)
-    return replace(view, links=read, say=say), linked + len(read) + len(say)
+def _also(letter: Letter, files: jinja2.Environment, kind: str, words: Language) -> Markup:
+    template = files.get_template(f"letter/also.{kind}")
+    views = [cards.card_view(pick, letter.slot, words, said=False, grouped=False) for pick in letter.also]
+    return Markup("".join(template.render(card=cards.in_brief(view)) for view in views))  # noqa: S704 - the same

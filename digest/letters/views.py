@@ -19,9 +19,9 @@ class LinkView:
 
     label: str  # "Abstract", "PDF", "Code", "Page"
     url: str  # http or https
-    number: str = ""  # in the text part: "3", counted through the whole letter
+    number: str  # in the text part: "1" is the paper's first link
 
-    OWN: ClassVar = ("number",)
+    OWN: ClassVar = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,9 @@ class SayView:
 
     label: str  # "More like this", "Less like this", "Save"
     url: str
-    number: str = ""  # in the text part
+    number: str  # in the text part, counted on from the paper's links
 
-    OWN: ClassVar = ("url", "number")
+    OWN: ClassVar = ("url",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +85,10 @@ class ActView:
 
     label: str  # "Preferences", "Pause", "Unsubscribe", "View in browser"
     url: str  # https; mailto where there are no pages of ours
-    number: str = ""  # in the text part
+    number: str  # in the text part: "1" is the first
     line: str = ""  # without such pages: "write to letters@example.org with the subject “unsubscribe …”"
 
-    OWN: ClassVar = ("url", "number", "line")
+    OWN: ClassVar = ("url", "line")
 
 
 @dataclass(frozen=True, slots=True)

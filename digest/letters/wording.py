@@ -15,6 +15,7 @@ from digest.letters.subject import clean_words, main_reason, preheader, shorten,
 from digest.letters.views import ActView, FooterView, LetterView
 from digest.letters.wrap import WIDTH
 from digest.model import Letter, Pick, Profile, Reason, Subscriber
+from digest.text import clean
 
 # What a reader may do, and whose token the page for it wants (`links.Tokens`). Viewing the letter is no act.
 ACTS = {"preferences": "reader", "pause": "reader", "unsubscribe": "unsubscribe"}
@@ -29,13 +30,13 @@ PERSONAL = ("greeting", "footer.why", *LINES)
 
 
 def letter_view(letter: Letter, config: LetterConfig, words: Language, own: Mapping[str, Any]) -> LetterView:
-    """`own` is what differs from letter to letter: `letter_words`, and "cards" and "acts.<place>.number"."""
+    """`own` is what differs from letter to letter: `letter_words`, "cards" and "also"."""
     single = not letter.subscriber.cadence
     labels = [words.say("Preferences"), words.say("Pause"), words.say("Unsubscribe"), words.say("View in browser")]
+    there = [place for place in range(len(labels)) if own[f"acts.{place}.url"]]
     acts = [
-        ActView(label, *(own[f"acts.{place}.{name}"] for name in ActView.OWN))
-        for place, label in enumerate(labels)
-        if own[f"acts.{place}.url"]
+        ActView(labels[place], own[f"acts.{place}.url"], str(number), own[f"acts.{place}.line"])
+        for number, place in enumerate(there, 1)
     ]
     return LetterView(
         language=words.code,
@@ -64,7 +65,7 @@ def letter_words(
 def own_words(letter: Letter, config: LetterConfig, words: Language, shown: int) -> dict[str, str]:
     """`SHARED`, the greeting, and "footer.why" with a NUL for the reader's address."""
     reader, number = letter.subscriber, len(letter.picks)
-    name = clean_words(reader.name)
+    name = clean(reader.name)
     return {
         "subject": letter.subject or subject(letter.picks, letter.slot, reader.profile, words),
         "preheader": preheader(letter.picks, words),
@@ -228,15 +229,17 @@ def placed(reader: Subscriber, picks: Sequence[Pick], words: Language) -> list[i
     return [place for places in _groups(reader, picks, words).values() for place in places]
 
 
-def grouped(reader: Subscriber, picks: Sequence[Pick], words: Language) -> list[tuple[str, list[int]]]:
+def grouped(reader: Subscriber, picks: Sequence[Pick], words: Language) -> list[tuple[str, Sequence[int]]]:
     """(heading, places of picks) in the order of the letter; one group without a heading where none is needed.
 
     The letter of a week is longer than a glance, so its papers stand by what they are there for. No heading moves a
     paper: where the picks are in another order, as after a change of cadence, there are none.
     """
-    every = list(range(len(picks)))
+    every = range(len(picks))
+    if not reader.cadence.startswith("weekly"):
+        return [("", every)]
     groups = _groups(reader, picks, words)
-    if len(groups) > 1 and [place for places in groups.values() for place in places] == every:
+    if len(groups) > 1 and [place for places in groups.values() for place in places] == [*every]:
         return list(groups.items())
     return [("", every)]
 

@@ -138,12 +138,12 @@ def test_it_can_be_printed_joined_and_wrapped(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "said", ['letter.lede | wrap("72")', "letter.lede | wrap(none)", "letter.lede | wrap(40.5)", "number | wrap"]
+    "said", ['letter.lede | wrap("72")', "letter.lede | wrap(none)", "letter.lede | wrap(40.5)", "url | wrap"]
 )
 def test_what_cannot_be_wrapped_is_a_fault_of_the_template(said: str, tmp_path: Path) -> None:
     """And not of the letter: it would be found only where the template is filled, and fail every letter."""
-    number = "{% set number = letter.footer.acts[0].number %}"
-    templates = mine(tmp_path, "letter.txt", f"{number}{{{{ {said} }}}}{{{{ letter.cards }}}}")
+    url = "{% set url = letter.footer.acts[0].url %}"
+    templates = mine(tmp_path, "letter.txt", f"{url}{{{{ {said} }}}}{{{{ letter.cards }}}}")
     with pytest.raises(Misused, match="wrap"):
         Composer(CONFIG, templates, LINKS).render(daily())
     place = first_fault(templates, CONFIG, LINKS)
@@ -172,8 +172,8 @@ def test_a_shell_is_filled_as_often_as_there_are_readers() -> None:
     for said in ("Ada", "%b", "=?", ". x"):
         filled = b"".join(shell.pieces((qp.encode(said), qp.encode("all"), b"")))
         assert a2b_qp(filled.replace(b"\r\n", b"\n")).decode() == f"<{said}>: 5 % of all% {said}"
-    assert Shell("no slots, 5 %", {}, []).pieces(()) == (b"no slots, 5 %=\r\n",)
-    assert Shell("", {}, []).pieces(()) == ()
+    assert Shell("no slots, 5 %", {}, []).pieces(()) == [b"no slots, 5 %=\r\n"]
+    assert Shell("", {}, []).pieces(()) == [b""]
 
 
 @pytest.mark.parametrize("last", ["end", "end ", "\t", "{{ letter.name }}", "{{ letter.cards }}", "", "end\n"])

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import jinja2
 
 from digest import config as configuration
@@ -14,6 +11,7 @@ from digest.delivery.maildir import Maildir
 from digest.delivery.smtp import Smtp
 from digest.delivery.transport import Parcel, Transport
 from digest.errors import FileInvalid, NotMailable, Problem, TemplateInvalid
+from digest.frozen import maker
 from digest.letters.check import first_fault
 from digest.letters.compose import Composer, Rendered
 from digest.letters.faults import of_error
@@ -87,31 +85,34 @@ def check(config: Config) -> None:
 
 def render_letter(letter: Letter, config: Config, composer: Composer | None = None) -> Rendered:
     """What the letter says. Raises `TemplateInvalid` where an operator's template is wrong."""
-    with _faults_of_templates(config):
+    try:
         return (composer or composer_of(config, sign=False)).render(letter)
+    except NotMailable:
+        raise
+    except Exception as error:
+        _blame_template(config, error)
+        raise
 
 
 def compose(letter: Letter, config: Config, composer: Composer) -> Parcel:
     """A letter, ready to go. Raises `NotMailable` for this letter alone, `TemplateInvalid` for any."""
-    with _faults_of_templates(config):
-        return Parcel(
-            sender=composer.returns.sender(letter) if composer.returns else config.letter.from_address,
-            recipient=letter.subscriber.address,
-            message_id=letter.message_id,
-            message=composer.mail(letter),
-        )
-
-
-@contextmanager
-def _faults_of_templates(config: Config) -> Iterator[None]:
     try:
-        yield
+        message = composer.mail(letter)
     except NotMailable:
         raise
     except Exception as error:
-        # `{{ letter.language + 1 }}` is a fault of the template, too, where it is not one of ours.
-        ours = not config.letter.templates and not isinstance(error, jinja2.TemplateError)
-        place = None if ours else of_error(error)
-        if place is None:
-            raise
+        _blame_template(config, error)
+        raise
+    sender = composer.returns.sender(letter) if composer.returns else config.letter.from_address
+    return _parcel(sender, letter.subscriber.address, letter.message_id, message, True)
+
+
+_parcel = maker(Parcel)
+
+
+def _blame_template(config: Config, error: Exception) -> None:
+    """Raise `TemplateInvalid` where an operator's template is to blame."""
+    # `{{ letter.language + 1 }}` is a fault of the template, too, where it is not one of ours.
+    ours = not config.letter.templates and not isinstance(error, jinja2.TemplateError)
+    if not ours and (place := of_error(error)):
         raise TemplateInvalid(path=place, detail=place.what) from error

@@ -14,6 +14,7 @@ from digest.delivery.replies import clean_reply
 
 LINE_LIMIT = 4096  # bytes; RFC 5321 allows 512, and some servers explain themselves at length
 LINES_LIMIT = 100  # in one reply
+SAME = 16  # lines of a server that are kept with what they mean
 SLACK = 1024  # bytes at most that encryption adds to the commands behind a message
 
 
@@ -46,6 +47,7 @@ class Replies:
         self._rest = b""  # of a line that has not ended yet
         self._lines: list[bytes] = []  # of a reply that has not ended yet
         self._code = b""
+        self._known: dict[bytes, Reply] = {}  # a server says the same few lines again and again
 
     def feed(self, data: bytes) -> list[Reply]:
         if self.fault:
@@ -54,6 +56,9 @@ class Replies:
         lines = (self._rest + data if self._rest else data).split(b"\n")
         self._rest = lines.pop()
         for line in lines:
+            if not self._lines and (known := self._known.get(line)):
+                found.append(known)
+                continue
             code, mark = line[:3], line[3:4]
             if len(line) > LINE_LIMIT:
                 self.fault = "a line without an end"
@@ -65,11 +70,14 @@ class Replies:
                 if len(self._lines) > LINES_LIMIT:
                     self.fault = "a reply without an end"
             else:
-                text = line[4:]
-                if self._lines:
+                text, alone = line[4:], not self._lines
+                if not alone:
                     text = b"\n".join((*self._lines, text))
                     self._lines.clear()
-                found.append(Reply(int(code), text.decode("utf-8", "surrogateescape").rstrip()))
+                reply = Reply(int(code), text.decode("utf-8", "surrogateescape").rstrip())
+                found.append(reply)
+                if alone and len(self._known) < SAME:
+                    self._known[line] = reply
             if self.fault:
                 return found
         if len(self._rest) > LINE_LIMIT:

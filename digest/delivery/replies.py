@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from digest.delivery.policy import DEFERRED, POLICY, SENT, Judged
 from digest.errors import RelayUnusable
+from digest.frozen import maker
 from digest.model import LetterState, Outcome
 
 REPLY_LIMIT = 300  # characters of a reply that are kept
@@ -46,9 +47,10 @@ def judged_sent(code: int, message: str) -> Outcome:
     words = f"{code} {message}"
     if not (words.isascii() and words.isprintable() and len(words) <= REPLY_LIMIT and "  " not in words):
         words = clean_reply(words)
-    return Outcome(SENT, words, kind="accepted")
+    return _outcome(SENT, words, "", "accepted", None)
 
 
+_outcome = maker(Outcome)
 WAIT_LIMIT = timedelta(hours=24)
 _UNIT = r"\s*(s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?)\b"
 # The number has to follow a word about trying again: "100 messages in 60 seconds" is a limit, and no request.

@@ -30,6 +30,7 @@ class Load:
     parcel: Parcel
     size: int  # bytes of its lines, as SIZE counts them
     wire: bytes  # the lines with their dots doubled
+    is_ascii: bool
     tries: int = 0
     gone: bool = False  # the final dot is out and no answer to it has come
 
@@ -52,15 +53,14 @@ class Hand:
             return self._kept.popleft()
         while self._may_take() and (parcel := self._supply.take()):
             self._taken()
-            fault, lines = self._address_fault(parcel), b""
-            if not fault:
-                found = wire_lines(parcel.message)
-                fault, lines = (found, b"") if isinstance(found, str) else ("", found)
-            if not fault:
-                load = Load(parcel, len(lines), stuffed(lines))
+            fault = self._address_fault(parcel)
+            found = "" if fault else parcel.message if parcel.plain else wire_lines(parcel.message)
+            if isinstance(found, bytes):
+                wire = found if parcel.plain else stuffed(found)
+                load = Load(parcel, len(found), wire, parcel.plain or wire.isascii())
                 self._open.add(load)
                 return load
-            self._supply.done(parcel, Outcome(LetterState.FAILED, fault, kind="unfit"))
+            self._supply.done(parcel, Outcome(LetterState.FAILED, fault or found, kind="unfit"))
         return None
 
     def _address_fault(self, parcel: Parcel) -> str:
@@ -172,7 +172,7 @@ class Talk:
         if 0 < offer.size_limit < load.size:
             words = f"the letter is too large: {load.size} bytes, and the server takes {offer.size_limit}"
             return Outcome(LetterState.FAILED, words, kind="too-large")
-        if not offer.takes_8bit and not load.wire.isascii():
+        if not offer.takes_8bit and not load.is_ascii:
             words = "the letter is not plain ASCII and the server takes nothing else"
             return Outcome(LetterState.FAILED, words, kind="unfit")
         return None
@@ -180,7 +180,7 @@ class Talk:
     # Not aiosmtplib's mail() and rcpt(): these read the address anew, and what they read may be another one.
     def _mail(self, load: Load) -> bytes:
         size = b" SIZE=%d" % load.size if self._offer.takes_size else b""
-        eight_bit = b"" if load.wire.isascii() else b" BODY=8BITMIME"
+        eight_bit = b"" if load.is_ascii else b" BODY=8BITMIME"
         return b"MAIL FROM:<%b>%b%b\r\n" % (load.parcel.sender.encode("ascii"), size, eight_bit)
 
     def _rcpt(self, load: Load) -> bytes:

@@ -21,6 +21,9 @@ class Parcel:
     recipient: str  # a bare address
     message_id: str  # with its angle brackets
     message: bytes  # RFC 5322, CRLF line ends
+    # Its maker vouches for what `wire` else looks for in the message: that it is ASCII without a NUL, that each CR
+    # stands before an LF and each LF behind a CR, and that no line begins with a dot.
+    plain: bool = False
 
 
 class Supply(Protocol):

@@ -10,6 +10,8 @@ def address_fault(address: str) -> str:
 
     A line break in it would be a command of its own, a bracket or a space would end the path and begin parameters.
     """
+    if _USUAL.fullmatch(address):  # as most are
+        return ""
     if not address or "@" not in address:
         return "is not an address"
     if not address.isascii():
@@ -22,6 +24,7 @@ def address_fault(address: str) -> str:
     return ""
 
 
+_USUAL = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,180}")
 _NO_PATH = re.compile(r"[\x00-\x20\x7f<>]")
 
 

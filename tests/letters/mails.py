@@ -11,6 +11,7 @@ from email.message import EmailMessage
 from hypothesis import strategies as st
 
 from digest.config import LetterConfig
+from digest.delivery.wire import stuffed, wire_lines
 from digest.letters.dkim import relaxed_body
 from digest.letters.links import Links
 from digest.letters.mime import one_line
@@ -102,6 +103,7 @@ def check(raw: bytes, config: LetterConfig, links: Links | None = None) -> None:
     assert b"\0" not in raw
     assert raw.endswith(b"--\r\n")
     assert not re.search(rb"\r(?!\n)|(?<!\r)\n", raw), "CRLF alone ends lines"
+    assert wire_lines(raw) == stuffed(raw) == raw, "no transport has to look at it: `Parcel.plain`"
     head, _, body = raw.partition(b"\r\n\r\n")
     for line in body.split(b"\r\n"):
         assert len(line) <= 76, "the limit of quoted-printable"

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from mails import BODIES, EVIL, WORDS
 from sample_letters import ADA, CONFIG, daily, letter, worst_case
 
+from digest.delivery.wire import stuffed, wire_lines
 from digest.letters import mime, qp
 from digest.letters.compose import Composer
 from digest.letters.dkim import Signer, relaxed_body
@@ -186,7 +187,9 @@ def test_hostile_letters_verify(subject: str, name: str, sender: str, text: str,
     config = CONFIG.model_copy(update={"name": sender})
     reader = letter(ADA if not name else ADA.__class__("ada", "ada@example.org", name))
     mail = mime.join(mime.Head(config).of(reader, subject), qp.encode(text), qp.encode(html))
-    assert verified(signer(kind).sign(mail, AT))
+    signed = signer(kind).sign(mail, AT)
+    assert verified(signed)
+    assert wire_lines(signed) == stuffed(signed) == signed, "no transport has to look at it: `Parcel.plain`"
 
 
 VALUES = st.lists(

@@ -60,7 +60,7 @@ def test_the_letter_and_its_verdicts_are_signed_for_the_letter() -> None:
 
 
 def test_the_text_part_has_the_same_addresses_by_number() -> None:
-    """Each paper's links are counted by themselves, as the reader finds them right there, and so are the letter's."""
+    """Each paper's links are counted by themselves, as they stand right there, and so are the letter's own."""
     text = Composer(CONFIG, links=LINKS).render(daily()).text
     parts = re.split(r"(?m)^ *\d+\. |^=+$", text)[2:]
     assert len(parts) == len(PICKS) + 1

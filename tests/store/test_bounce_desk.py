@@ -82,7 +82,8 @@ def test_the_mail_server_may_know_the_recipient_where_no_header_does(world: Give
 @pytest.mark.parametrize("by", ["page", "mail"])
 def test_a_signature_in_the_returned_headers_is_as_good(world: Given, by: str, returned: str) -> None:
     reader = world.reader()
-    leave = LINKS.unsubscribe(LINKS.keys.token("unsubscribe", reader.id, reader.secret)) if by == "page" else f"mailto:{RETURNS.unsubscribe(reader)}"
+    page = LINKS.unsubscribe(LINKS.keys.token("unsubscribe", reader.id, reader.secret))
+    leave = page if by == "page" else f"mailto:{RETURNS.unsubscribe(reader)}"
     original = world.original(sender=NOBODY, leave=leave)
     taken = world.take(postfix(*UNKNOWN, letter=original, returned=returned))
     assert (taken.kind, taken.letter_id, taken.suppressed) == ("hard", world.letter().id, True)

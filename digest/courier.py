@@ -269,7 +269,7 @@ class _Round:
                 self._ledger.put_off(letter, "", None)
                 continue
             provider = self._provider(letter)
-            if pause := self._ledger.paused.get(f"provider:{provider}"):
+            if self._ledger.paused and (pause := self._ledger.paused.get(f"provider:{provider}")):
                 until = pause.until or self.now() + PAUSED_FOR
                 self._ledger.put_off(letter, f"letters to {provider} are paused: {pause.reason}", until)
                 continue

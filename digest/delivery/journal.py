@@ -199,9 +199,10 @@ def _left(letter_id: int, attempt: int) -> str:
 
 
 def _heard(letter_id: int, outcome: Outcome, attempt: int) -> str:
+    # JSON, whose encoder takes longer to be set up.
     wait = outcome.wait.total_seconds() if outcome.wait else "null"
-    words = ", ".join(map(_quoted, (outcome.state.value, outcome.reply, outcome.where, outcome.kind)))
-    return f"< [{letter_id}, {attempt}, {words}, {wait}]\n"  # JSON, whose encoder takes longer to be set up
+    reply, where, kind = _quoted(outcome.reply), _quoted(outcome.where), _quoted(outcome.kind)
+    return f'< [{letter_id}, {attempt}, "{outcome.state}", {reply}, {where}, {kind}, {wait}]\n'
 
 
 def _take(told: Told, line: str) -> None:

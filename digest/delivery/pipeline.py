@@ -103,7 +103,7 @@ class Pipelined(Talk):
         """The answer to the dot. A refusal is returned, and judged when the round is known to be in step."""
         channel = self._channel
         try:
-            reply = await channel.reply(self._offer.final_patience, "the message")
+            reply = await channel.reply(self._final_patience, "the message")
         except Broken as broken:
             if channel.held:  # the dot never left
                 hand.lost(body, Broken("the connection broke off in the middle of the message", broken.why))
@@ -168,7 +168,7 @@ class Pipelined(Talk):
         """The answer to a dot without a message. Whatever it is, nobody gets anything: there was no recipient."""
         channel = self._channel
         try:
-            reply = await channel.reply(self._offer.final_patience, "the end of an empty message")
+            reply = await channel.reply(self._final_patience, "the end of an empty message")
             if not 400 <= reply.code < 600 or reply.code == 421:  # took a letter to nobody: not to be trusted
                 raise out_of_place(reply)
         except Broken:

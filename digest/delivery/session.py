@@ -141,6 +141,7 @@ class Talk:
     def __init__(self, channel: Channel, offer: Offer) -> None:
         self._channel = channel
         self._offer = offer
+        self._final_patience = offer.final_patience
         self._taken = 0
         self._at_rest = True  # no letter is half-way through
         self.is_confused = False  # the answers did not fit what was asked
@@ -213,7 +214,7 @@ class Talk:
 
     def _unanswered(self, broken: Broken) -> Outcome:
         if broken.why == "silent":
-            return unknown(f"the message is out, and no answer came within {self._offer.final_patience:g} seconds")
+            return unknown(f"the message is out, and no answer came within {self._final_patience:g} seconds")
         if broken.why == "gone":
             return unknown("the message is out, and the connection broke off before the answer")
         return unknown(f"the message is out, and the answer makes no sense: {broken}")

@@ -352,7 +352,7 @@ class _Round:
             return heapq.heappop(self._held)[2]
         if not self._queue:
             return None
-        if len(self._queue) < self._most // 2 and not self._exhausted:
+        if self._room():
             self._kick.set()
         return self._queue.popleft()
 
@@ -425,9 +425,11 @@ class _Round:
                 await self._add(some)
             if self._is_idle() and not self._waits_for_turns():
                 return
+            if self._room() or self._ledger.untold >= GROUP:
+                continue
+            self._kick.clear()  # what it was for is done
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._kick.wait(), TICK)
-            self._kick.clear()
 
     async def _add(self, ids: list[int]) -> None:
         claimed, faults = await self._ledger.load(ids)
@@ -446,10 +448,13 @@ class _Round:
         await asyncio.sleep(0)
 
     def _room(self) -> int:
-        """How many letters to claim."""
+        """How many letters to claim; none where that would be few."""
         most = min(self._most, self._limit)
-        room = most - len(self._in_hand())
-        return room if room * 2 >= most and not self._exhausted and not self._ended else 0
+        if self._exhausted or self._ended or len(self._queue) * 2 > most:  # the usual case, and this is often asked
+            return 0
+        parked = sum(map(len, self._parked.values()))
+        room = most - len(self._queue) - len(self._stuck) - len(self._held) - len(self._taken) - parked
+        return room if room * 2 >= most else 0
 
     def _in_hand(self) -> list[int]:
         waiting = [
@@ -478,11 +483,12 @@ class _Round:
 
     async def _watch(self) -> None:
         """Hear what operators want, keep the lease and save the pace, to the end of the last conversation."""
-        before = self._answered
+        before, wait = self._answered, LOOK / 8  # who begins with few letters soon knows whether these are too few
         while True:
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(wait)
             # Not more letters than go in `HOLD` seconds, so that one who unsubscribes is soon heard.
-            rate, before = (self._answered - before) / LOOK, self._answered
+            rate, before = (self._answered - before) / wait, self._answered
+            wait = min(LOOK, 2 * wait)
             self._most = max(FEWEST, self.transport.in_flight * 2, min(BATCH, int(rate * HOLD)))
             paused = self._ledger.paused
             wanted = await self._ledger.look()

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from datetime import date, datetime
 from operator import attrgetter
+from typing import Any
 
 import sqlalchemy as sa
 from pydantic_core import from_json
 
 from digest.frozen import maker
-from digest.model import UNDELIVERED, Letter, LetterState, Paper, Pick, Reason, Subscriber
+from digest.model import UNDELIVERED, Letter, LetterState, Paper, Pick, Reason
 from digest.store import papers, subscribers
-from digest.store.sql import batched, insert_new, keep_papers
+from digest.store.sql import among, batched, day, insert_new, instant, keep_papers
 from digest.store.tables import history, letter, pick, subscriber
 
 # To the letter what the partial indexes say (`tables.REMEMBERED`, `tables.SETTLED`), or these stay unused.
@@ -172,14 +173,22 @@ def told_since(
 
 def of_subscriber(connection: sa.Connection, subscriber_id: int, limit: int = 30) -> list[Letter]:
     """A subscriber's letters, newest slot first."""
-    return _load(connection, letter.c.subscriber_id == subscriber_id, order=letter.c.slot.desc(), limit=limit)
+    mine = letter.c.subscriber_id == subscriber_id
+    return _chosen(connection, sa.select(letter.c.id).where(mine).order_by(letter.c.slot.desc()).limit(limit))
 
 
 def in_state(connection: sa.Connection, state: LetterState, limit: int = 1000) -> list[Letter]:
     where = letter.c.state == state.value
     if state not in (LetterState.READY, LetterState.DEFERRED, LetterState.SENDING):
         where = sa.and_(where, _SETTLED)
-    return _load(connection, where, order=letter.c.id.asc(), limit=limit)
+    return _chosen(connection, sa.select(letter.c.id).where(where).order_by(letter.c.id).limit(limit))
+
+
+def _chosen(connection: sa.Connection, query: sa.Select[Any]) -> list[Letter]:
+    """The letters whose ids the query gives, in its order."""
+    ids = list(connection.execute(query).scalars())
+    found = {one.id: one for one in by_ids(connection, ids)}
+    return [found[i] for i in ids if i in found]
 
 
 def ids_in_state(connection: sa.Connection, state: LetterState) -> list[int]:
@@ -189,8 +198,9 @@ def ids_in_state(connection: sa.Connection, state: LetterState) -> list[int]:
 def by_ids(connection: sa.Connection, ids: Sequence[int], known: dict[int, Paper] | None = None) -> list[Letter]:
     """These letters, in the order of their ids. `known` keeps papers from one call to the next."""
     out: list[Letter] = []
+    known = {} if known is None else known
     for some in batched(sorted(ids), 500):
-        out += _load(connection, letter.c.id.in_(some), order=letter.c.id.asc(), limit=len(some), known=known)
+        out += _load(connection, some, known)
     return out
 
 
@@ -211,58 +221,42 @@ def readable(
         return found, faults
 
 
-def _load(
-    connection: sa.Connection,
-    where: sa.ColumnElement[bool],
-    order: sa.ColumnElement[object],
-    limit: int,
-    known: dict[int, Paper] | None = None,
-) -> list[Letter]:
-    rows = connection.execute(sa.select(*_LETTER).where(where).order_by(order, letter.c.id).limit(limit)).all()
-    chosen = connection.execute(
-        sa.select(*_PICK).where(pick.c.letter_id.in_([r[0] for r in rows])).order_by(pick.c.letter_id, pick.c.place)
-    ).all()
-    known = {} if known is None else known
-    missing = {r[2] for r in chosen} - known.keys()
+def _load(connection: sa.Connection, ids: Sequence[int], known: dict[int, Paper]) -> list[Letter]:
+    chosen = list(among(connection, "pick", _PICK, ids))
+    missing = {row[2] for row in chosen} - known.keys()
     known.update((one.id, one) for one in papers.by_ids(connection, missing))
-    readers: Mapping[int, Subscriber] = subscribers.by_ids(connection, list({r[1] for r in rows}))
-    picks: dict[tuple[int, bool], list[Pick]] = {}
-    for letter_id, also, paper_id, score, relevance, trending, reasons, listed, votes in chosen:
-        one = _pick(known[paper_id], score, relevance, trending, _reasons(reasons), listed, votes)
-        picks.setdefault((letter_id, also), []).append(one)
+    picks: dict[int, list[Pick]] = {i: [] for i in ids}
+    also: dict[int, list[Pick]] = {i: [] for i in ids}
+    for i, _, paper_id, score, relevance, trending, reasons, listed, votes, is_also in chosen:
+        one = _pick(known[paper_id], score, relevance, trending, _reasons(reasons), day(listed), votes)
+        (also if is_also else picks)[i].append(one)
+    rows = among(connection, "letter JOIN subscriber ON subscriber.id = letter.subscriber_id", _LETTER, ids)
     return [
         _letter(
-            *(readers[subscriber_id], slot, tuple(picks.get((i, False), ())), tuple(picks.get((i, True), ()))),
-            *(LetterState(state), *rest, i),
+            subscribers.of_row(reader), day(slot), tuple(picks[i]), tuple(also[i]), _STATES[state],
+            subject, message_id, note, candidates, days,
+            instant(created), instant(expires), instant(next_try), instant(sent), attempts, file, i,
         )
-        for i, subscriber_id, slot, state, *rest in rows
-    ]
+        for i, _, slot, state, subject, message_id, note, candidates, days,
+            created, expires, next_try, sent, attempts, file, *reader in rows
+    ]  # fmt: skip
 
 
 _fields = attrgetter(*(one.name for one in fields(Reason)))
 _letter, _pick, _reason = maker(Letter), maker(Pick), maker(Reason)
-# As they are read: the order is that of the arguments of `Letter` and `Pick`.
-_LETTER = tuple(
-    letter.c[name]
-    for name in (
-        *("id", "subscriber_id", "slot", "state", "subject", "message_id", "note", "candidates", "days"),
-        *("created_at", "expires_at", "next_try_at", "sent_at", "attempts", "file"),
-    )
+_STATES = {one.value: one for one in LetterState}
+_LETTER = (
+    *("letter.id", "letter.subscriber_id", "slot", "letter.state", "subject", "message_id", "note", "candidates"),
+    *("days", "created_at", "expires_at", "next_try_at", "sent_at", "attempts", "file", *subscribers.COLUMNS),
 )
 _PICK = (
-    *(pick.c[name] for name in ("letter_id", "also", "paper_id", "score", "relevance", "trending")),
-    sa.cast(pick.c.reasons, sa.Text),
-    *(pick.c[name] for name in ("listed", "votes")),
+    *("letter_id", "place", "paper_id", "score", "relevance", "trending"),
+    *("CAST(reasons AS TEXT)", "listed", "votes", "also"),
 )
 
 
 def _reasons(text: str) -> tuple[Reason, ...]:
-    found = []
-    for one in from_json(text):
-        if type(one) is list:
-            kind, words, terms, share, beside = one
-        else:  # as earlier versions wrote it
-            kind, words, terms, share = one["kind"], one["text"], one["terms"], one["share"]
-            beside = one.get("beside", 0)
-        found.append(_reason(kind, words, tuple(terms), share, beside))
-    return tuple(found)
+    told = from_json(text)
+    if told and type(told[0]) is dict:  # as earlier versions wrote them
+        told = [(one["kind"], one["text"], one["terms"], one["share"], one.get("beside", 0)) for one in told]
+    return tuple([_reason(kind, words, tuple(terms), share, beside) for kind, words, terms, share, beside in told])

@@ -273,7 +273,9 @@ def _same_title(a: Paper, b: Paper) -> bool:
 
 
 def _by_fold(connection: sa.Connection, folds: Iterable[bytes]) -> dict[bytes, int]:
-    return {bytes(row[0]): row[1] for row in among(connection, record, ("fold", "paper_id"), sorted(set(folds)))}
+    return {
+        bytes(row[0]): row[1] for row in among(connection, record.name, ("fold", "paper_id"), sorted(set(folds)))
+    }
 
 
 def _without_listing(connection: sa.Connection, ids: Iterable[int]) -> set[int]:

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,9 +14,9 @@ import sqlalchemy as sa
 from digest.model import Letter, Outcome, SubscriberState
 from digest.model import LetterState as S
 from digest.store import suppressions
-from digest.store.sql import batched
+from digest.store.sql import batched, by_driver, for_driver, in_order_of_index, rows_given
 from digest.store.tables import history, letter, subscriber
-from digest.store.transitions import IS_SENDING, REPAIRED, TRANSITIONS, WAITS, changed, move, tell
+from digest.store.transitions import IS_SENDING, NAMED, REPAIRED, TRANSITIONS, WAITS, changed, move, tell
 from digest.store.weeding import weed
 
 KEEP_FOR = timedelta(hours=24)  # a letter leaves within so much time or not at all
@@ -37,40 +38,53 @@ def claim(connection: sa.Connection, lease: str, now: datetime, limit: int, only
     """
     claimed: set[int] = set()
     put_back: set[int] = set()
-    while some := _claim(connection, lease, now, limit - len(claimed), only):
-        held = suppressions.heed_all(connection, some.values())
-        stay = {i for i, address in some.items() if address in held}
+    told = {"token": lease, "now": now, "only": only}
+    in_order_of_index(connection)
+    while True:
+        this = told | {"most": limit - len(claimed)}
+        some = set[int](connection.execute(_claiming(only is not None), this).scalars())
+        stay = _suppressed(connection, some) if some and suppressions.are_any(connection) else set()
         give_back(connection, lease, sorted(stay), "", now)
-        claimed |= some.keys() - stay
+        claimed |= some - stay
         if not stay - put_back:
-            break
+            return sorted(claimed)
         put_back |= stay
-    return sorted(claimed)
 
 
-def _claim(connection: sa.Connection, lease: str, now: datetime, limit: int, only: int | None) -> dict[int, str]:
-    """id → case-folded address"""
+def _suppressed(connection: sa.Connection, ids: Iterable[int]) -> set[int]:
+    """Those of these letters whose addresses are on the suppression list; their subscribers are told."""
+    addresses: dict[int, str] = {}
+    for some in batched(ids, 500):
+        rows = connection.execute(
+            sa.select(letter.c.id, subscriber.c.address_key).join(subscriber).where(letter.c.id.in_(some))
+        )
+        addresses.update({row[0]: row[1] for row in rows})
+    held = suppressions.heed_all(connection, addresses.values())
+    return {i for i, address in addresses.items() if address in held}
+
+
+@cache  # making it takes as long as running it
+def _claiming(of_one: bool) -> sa.UpdateBase:
+    """Takes `token`, `now`, `most` and, for one subscriber's letters, `only`."""
     state = sa.select(subscriber.c.state).where(subscriber.c.id == letter.c.subscriber_id).scalar_subquery()
     free = (
         sa.select(letter.c.id)
         .where(
             WAITS,
-            letter.c.next_try_at <= now,
-            letter.c.expires_at > now,
+            letter.c.next_try_at <= sa.bindparam("now"),
+            letter.c.expires_at > sa.bindparam("now"),
             state == SubscriberState.ACTIVE.value,  # who was paused a moment ago gets nothing more
         )
         .order_by(letter.c.next_try_at, letter.c.id)
-        .limit(limit)
+        .limit(sa.bindparam("most", type_=sa.Integer))
         .with_for_update(of=letter, skip_locked=True)
     )
-    if only is not None:
-        free = free.where(letter.c.subscriber_id == only)
+    if of_one:
+        free = free.where(letter.c.subscriber_id == sa.bindparam("only"))
     # A common table, as PostgreSQL may run a plain subquery more than once and lock more than the limit.
     chosen = free.cte("free")
-    values = {"lease": lease, "attempts": letter.c.attempts + 1}
-    address = sa.select(subscriber.c.address_key).where(subscriber.c.id == letter.c.subscriber_id).scalar_subquery()
-    claimed = changed("claim", [letter.c.id.in_(sa.select(chosen.c.id))], values).returning(letter.c.id, address)
-    return {row[0]: row[1] for row in connection.execute(claimed)}
+    values = {"lease": sa.bindparam("token"), "attempts": letter.c.attempts + 1}
+    return changed("claim", [letter.c.id.in_(sa.select(chosen.c.id))], values).returning(letter.c.id)
 
 
 def record(
@@ -85,27 +99,8 @@ def record(
     What is deferred is tried again after what the server asked for, and else after a random part of a wait that
     doubles with each try, so that letters that were refused together do not come back together. `dice` gives 0–1.
     """
-    sent = [
-        {"of": i, "new_note": one.reply, "new_file": one.where}
-        for i, one in sorted(outcomes.items())
-        if one.state is S.SENT
-    ]
-    recorded = 0
+    recorded = _record_sent(connection, lease, {i: one for i, one in outcomes.items() if one.state is S.SENT}, now)
     again: list[int] = []
-    if sent:
-        statement = (
-            sa.update(letter)
-            .where(letter.c.id == sa.bindparam("of"), letter.c.lease == lease, IS_SENDING)
-            .values(
-                state=sa.literal_column(f"'{S.SENT.value}'"),  # what is no parameter need not be bound for each
-                note=sa.bindparam("new_note"),
-                file=sa.bindparam("new_file"),
-                sent_at=now,
-                next_try_at=sa.null(),
-                lease=sa.null(),
-            )
-        )
-        recorded += connection.execute(statement, sent).rowcount
     for i, one in sorted(outcomes.items()):
         if one.state is S.SENT:
             continue
@@ -119,6 +114,21 @@ def record(
         recorded += len(moved)
         again += moved if one.state is S.DEFERRED else []
     weed(connection, again, now)
+    return recorded
+
+
+def _record_sent(connection: sa.Connection, lease: str, sent: Mapping[int, Outcome], now: datetime) -> int:
+    words, instant = for_driver(connection, letter.c.note), for_driver(connection, letter.c.sent_at)
+    recorded = 0
+    for some in batched(sorted(sent), 500):
+        rows = [(i, words(sent[i].reply), words(sent[i].where)) for i in some]
+        given, values = rows_given(connection, ("integer", "text", "text"), rows)
+        statement = (
+            f"UPDATE letter SET state = '{S.SENT.value}', note = given.column2, file = given.column3, sent_at = %s,"  # noqa: S608
+            f" next_try_at = NULL, lease = NULL FROM {given}"
+            f" WHERE letter.id = given.column1 AND letter.lease = %s AND {NAMED} = '{S.SENDING.value}'"
+        )
+        recorded += by_driver(connection, statement, (instant(now), *values, lease)).rowcount
     return recorded
 
 

@@ -96,7 +96,7 @@ def ids_by_key(connection: sa.Connection, keys: Iterable[str]) -> dict[str, int]
     """The ids of the papers that these keys name; a key that names none is left out."""
     # Half a surrogate pair is in no key that is stored, and no driver takes one.
     asked = {key if key.isascii() else key.encode("utf-8", "replace").decode() for key in keys}
-    return dict(among(connection, paper_key, ("key", "paper_id"), sorted(asked)))
+    return dict(among(connection, "paper_key", ("key", "paper_id"), sorted(asked)))
 
 
 def _load(connection: sa.Connection, where: sa.ColumnElement[bool]) -> list[Paper]:

@@ -21,7 +21,7 @@ def find(connection: sa.Connection, bands: Iterable[int]) -> dict[int, list[int]
     found: dict[int, list[int]] = {band: [] for band in bands}
     asked = sorted(found)
     for table in (sketch, new_sketch):
-        for band, paper_id in among(connection, table, ("band", "paper_id"), asked):
+        for band, paper_id in among(connection, table.name, ("band", "paper_id"), asked):
             if len(found[band]) < CROWD:
                 found[band].append(paper_id)
     return found

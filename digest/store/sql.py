@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from functools import lru_cache
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -49,27 +51,79 @@ def put(
     The values go to the driver as they are, without what the columns' types would do to them.
     """
     if rows:
-        sign = "%s" if connection.dialect.name == "postgresql" else "?"
-        values = ", ".join([sign] * len(columns))
+        values = ", ".join(["%s"] * len(columns))
         # Names of our own tables; every value is a parameter.
         statement = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({values}) ON CONFLICT DO NOTHING"  # noqa: S608
-        connection.exec_driver_sql(statement, list(rows))
+        by_driver(connection, statement, list(rows))
 
 
 def among(
-    connection: sa.Connection, table: sa.Table, columns: Sequence[str], values: Sequence[str | int | bytes]
+    connection: sa.Connection, tables: str, columns: Sequence[str], values: Sequence[str | int | bytes]
 ) -> Iterator[Any]:
-    """These columns of the rows whose first one is among very many values, in the order of the columns.
+    """These columns of the rows whose first one is among very many values, in the order of the first two.
 
-    What the driver gives, without what the columns' types would do to it.
+    What the driver gives, without what the columns' types would do to it: see `instant` and `day`.
     """
-    sign = "%s" if connection.dialect.name == "postgresql" else "?"
-    names = ", ".join(columns)
     for some in batched(values, 5000):
-        signs = ", ".join([sign] * len(some))
+        parameters: list[Any]
+        # As one parameter, PostgreSQL has to read and plan the statement but once.
+        if connection.dialect.name == "postgresql":
+            wanted, parameters = "= ANY(%s)", [some]
+        else:
+            wanted, parameters = f"IN ({', '.join(['?'] * len(some))})", some
         # Names of our own tables; every value is a parameter.
-        query = f"SELECT {names} FROM {table.name} WHERE {columns[0]} IN ({signs}) ORDER BY {names}"  # noqa: S608
-        yield from connection.exec_driver_sql(query, tuple(some))
+        query = f"SELECT {', '.join(columns)} FROM {tables} WHERE {columns[0]} {wanted} ORDER BY 1, 2"  # noqa: S608
+        yield from connection.exec_driver_sql(query, tuple(parameters)).all()
+
+
+def by_driver(connection: sa.Connection, statement: str, parameters: Any) -> sa.CursorResult[Any]:
+    """Run a statement past SQLAlchemy, with `%s` for each parameter; many rows of parameters are a list."""
+    if connection.dialect.name != "postgresql":
+        statement = statement.replace("%s", "?")
+    return connection.exec_driver_sql(statement, parameters)
+
+
+def for_driver(connection: sa.Connection, column: sa.Column[Any]) -> Callable[[Any], Any]:
+    """What makes of a value of this column what the driver takes: the work of the column's type."""
+    made = column.type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
+    return made or (lambda value: value)
+
+
+def rows_given(
+    connection: sa.Connection, kinds: Sequence[str], rows: Sequence[tuple[Any, ...]]
+) -> tuple[str, list[Any]]:
+    """A table for FROM that holds these rows, and its parameters for `by_driver`; its columns are `column1` and so
+    on, and `kinds` names their types for PostgreSQL."""
+    if connection.dialect.name == "postgresql":  # as many parameters as columns, however many rows there are
+        arrays = ", ".join(f"%s::{kind}[]" for kind in kinds)
+        names = ", ".join(f"column{place}" for place in range(1, len(kinds) + 1))
+        return f"unnest({arrays}) AS given({names})", [list(column) for column in zip(*rows, strict=True)]
+    row = f"({', '.join(['%s'] * len(kinds))})"
+    return f"(VALUES {', '.join([row] * len(rows))}) AS given", [value for one in rows for value in one]
+
+
+@lru_cache(maxsize=4096)  # those of one run are few
+def instant(value: str | datetime | None) -> datetime | None:
+    """An `Instant` as a driver gives it."""
+    if isinstance(value, str):
+        return datetime.fromisoformat(value).replace(tzinfo=UTC)
+    return value and value.astimezone(UTC)
+
+
+@lru_cache(maxsize=4096)
+def day(value: str | date | None) -> date | None:
+    """A date as a driver gives it."""
+    return date.fromisoformat(value) if isinstance(value, str) else value
+
+
+def in_order_of_index(connection: sa.Connection) -> None:
+    """Until this transaction ends PostgreSQL sorts no rows that an index has in order.
+
+    What its planner knows of a queue is minutes old: it takes it for short, and would read and sort all of it for
+    the first few rows.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL enable_sort = off")
 
 
 def keep_others_out(connection: sa.Connection, table: sa.Table) -> None:

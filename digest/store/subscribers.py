@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
+from operator import itemgetter
 from secrets import token_hex
 from typing import Any
 
@@ -13,7 +14,7 @@ from pydantic_core import from_json
 
 from digest.frozen import maker
 from digest.model import Interest, Profile, Subscriber, SubscriberState
-from digest.store.sql import batched, keep_others_out
+from digest.store.sql import batched, instant, keep_others_out
 from digest.store.tables import subscriber
 
 
@@ -91,15 +92,21 @@ def profile_to_json(profile: Profile) -> dict[str, Any]:
     return asdict(profile)
 
 
-_KEYS = [(one.name, one.default) for one in fields(Profile) if one.name != "interests"]
+_USUAL = {one.name: one.default for one in fields(Profile)}
+_told = itemgetter(*_USUAL)
 _subscriber, _profile, _interest = maker(Subscriber), maker(Profile), maker(Interest)
 
 
 def profile_from_json(value: dict[str, Any]) -> Profile:
     """What it does not name is as usual, and what is unknown is left out."""
-    interests = tuple([_interest(one["text"], one["weight"], one["kind"]) for one in value.get("interests", ())])
-    plain = [value.get(key, usual) for key, usual in _KEYS]
-    return _profile(interests, *[tuple(one) if type(one) is list else one for one in plain])
+    (
+        interests, muted, authors, categories, liked, disliked, papers, floor, trending, variety, also
+    ) = _told(_USUAL | value)  # fmt: skip
+    return _profile(
+        tuple([_interest(one["text"], one["weight"], one["kind"]) for one in interests]),
+        tuple(muted), tuple(authors), tuple(categories), tuple(liked), tuple(disliked),
+        papers, floor, trending, variety, also,
+    )  # fmt: skip
 
 
 def _values(one: Subscriber) -> dict[str, Any]:
@@ -121,19 +128,23 @@ def _values(one: Subscriber) -> dict[str, Any]:
 
 
 def _load(connection: sa.Connection, where: sa.ColumnElement[bool]) -> list[Subscriber]:
-    rows = connection.execute(sa.select(*_COLUMNS).where(where).order_by(subscriber.c.handle))
-    return [
-        _subscriber(
-            *(handle, address, name, time_zone, cadence, hour, profile_from_json(from_json(profile))),
-            *(SubscriberState(state), *rest),
-        )
-        for handle, address, name, time_zone, cadence, hour, profile, state, *rest in rows
-    ]
+    columns: list[Any] = [sa.literal_column(name) for name in COLUMNS]  # of no type, so as the driver gives them
+    query = sa.select(*columns).select_from(subscriber).where(where).order_by(subscriber.c.handle)
+    return [of_row(row) for row in connection.execute(query)]
 
 
 # As they are read: the order is that of the arguments of `Subscriber`.
-_COLUMNS = (
-    *(subscriber.c[name] for name in ("handle", "address", "name", "time_zone", "cadence", "hour")),
-    sa.cast(subscriber.c.profile, sa.Text),
-    *(subscriber.c[name] for name in ("state", "state_reason", "next_due_at", "language", "secret", "id")),
+COLUMNS = (
+    *("handle", "subscriber.address", "name", "time_zone", "cadence", "hour", "CAST(profile AS TEXT)"),
+    *("subscriber.state", "state_reason", "next_due_at", "language", "secret", "subscriber.id"),
 )
+_STATES = {one.value: one for one in SubscriberState}
+
+
+def of_row(row: Sequence[Any]) -> Subscriber:
+    """A subscriber from `COLUMNS` as the driver gives them."""
+    handle, address, name, time_zone, cadence, hour, profile, state, reason, due, language, secret, number = row
+    return _subscriber(
+        handle, address, name, time_zone, cadence, hour, profile_from_json(from_json(profile)),
+        _STATES[state], reason, instant(due), language, secret, number,
+    )  # fmt: skip

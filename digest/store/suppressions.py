@@ -141,11 +141,13 @@ def heed(connection: sa.Connection, new: Suppression) -> None:
         )
 
 
+def are_any(connection: sa.Connection) -> bool:
+    """Whether any address is suppressed: most lists are empty, and then no letter's address need be looked up."""
+    return connection.execute(sa.select(suppression.c.address_hash).limit(1)).first() is not None
+
+
 def heed_all(connection: sa.Connection, addresses: Collection[str]) -> set[str]:
     """Those of these case-folded addresses that are suppressed; their subscribers are told."""
-    # Most lists are empty, and this is asked for every letter.
-    if connection.execute(sa.select(suppression.c.address_hash).limit(1)).first() is None:
-        return set()
     found = held(connection, addresses)
     for address, one in found.items():
         heed(connection, replace(one, address=address))

@@ -69,6 +69,9 @@ TRANSITIONS: dict[str, Transition] = {
 # To the letter what the partial indexes say (`tables.WAITING`, `tables.SENDING`), or these stay unused.
 WAITS = sa.text("letter.state IN ('ready', 'deferred')")
 IS_SENDING = sa.text("letter.state = 'sending'")
+# The state as no index has it, for who names the letters. What PostgreSQL knows of a queue is minutes old: it would
+# take it for empty, and compare all that is in there with each of a few hundred ids.
+NAMED = "letter.state || ''"
 _SOURCES: dict[tuple[S, ...], Any] = {WAITING: WAITS, (S.SENDING,): IS_SENDING}
 REPAIRED = "repaired"  # the kind of what was no transition
 
@@ -87,8 +90,11 @@ def move(
 
 
 def changed(name: str, where: Sequence[sa.ColumnElement[bool]], values: Mapping[str, Any]) -> sa.Update:
+    """One transition of the letters that `where` names, or of all."""
     to = TRANSITIONS[name]
-    source = _SOURCES.get(to.sources, letter.c.state.in_([one.value for one in to.sources]))
+    sources = [one.value for one in to.sources]
+    named = sa.literal_column(NAMED).in_(sources)
+    source = named if where else _SOURCES.get(to.sources, letter.c.state.in_(sources))
     free: dict[str, Any] = {} if to.target is S.SENDING else {"lease": None}
     return sa.update(letter).where(source, *where).values(state=to.target.value, **free, **values)
 

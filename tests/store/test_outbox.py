@@ -208,6 +208,29 @@ def test_what_is_being_claimed_holds_nobody_up(store: Store, ready: list[Subscri
     assert states(store) == {"sending": 3}
 
 
+@ON_POSTGRESQL_ALONE
+def test_a_queue_that_filled_a_moment_ago_is_not_read_whole(store: Store) -> None:
+    """PostgreSQL takes it for empty until it has looked again."""
+    with store.write() as connection:
+        connection.exec_driver_sql("ANALYZE letter")
+    readers = subscribe(store, *(f"reader{number}" for number in range(200)))
+    add(store, paper("Bees"))
+    write(store, *(letter(reader, *stored_papers(store)) for reader in readers))
+    plans = []
+
+    def explain(connection: sa.Connection, _cursor: object, statement: str, values: object, *_: object) -> None:
+        if "UPDATE letter" in statement and "EXPLAIN" not in statement:
+            plans.append("\n".join(connection.exec_driver_sql(f"EXPLAIN {statement}", values).scalars()))
+
+    sa.event.listen(store.engine, "before_cursor_execute", explain)
+    ids = claim(store, limit=100)
+    assert record(store, dict.fromkeys(ids, SENT)) == 100
+    claiming, recording = plans
+    assert "Sort" not in claiming
+    assert claiming.count("ix_letter_waiting") == claiming.count("ix_letter_waiting_due") == 1
+    assert "ix_letter_lease" not in recording
+
+
 def test_what_is_not_due_or_too_late_is_not_claimed(store: Store, ready: list[Subscriber]) -> None:
     ids = claim(store)
     record(store, dict.fromkeys(ids, DEFERRED))
@@ -271,9 +294,10 @@ def test_what_was_recorded_can_be_read(store: Store, ready: list[Subscriber]) ->
 @pytest.mark.parametrize("reply", ["550 no\x00pe", "550 \udce9", "550 日本 🐝"])
 def test_no_reply_is_too_strange_to_be_recorded(store: Store, ready: list[Subscriber], reply: str) -> None:
     ids = claim(store)
-    outcomes = dict.fromkeys(ids, SENT) | {ids[1]: Outcome(S.FAILED, reply)}
+    outcomes = dict.fromkeys(ids, Outcome(S.SENT, reply)) | {ids[1]: Outcome(S.FAILED, reply)}
     assert record(store, outcomes) == 3
-    assert of(store, ready[1]).note == reply.replace("\x00", "\ufffd").replace("\udce9", "\ufffd")
+    for reader in ready:
+        assert of(store, reader).note == reply.replace("\x00", "\ufffd").replace("\udce9", "\ufffd")
     assert states(store) == {"failed": 1, "sent": 2}
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from hypothesis import settings
+from once import migrations_are_read_once, templates_are_compiled_once
 
 from digest.store.opening import Store, open_store
 
@@ -24,6 +25,14 @@ ON_CI = any(os.environ.get(name, "") not in ("", "0") for name in ("CI", "DIGEST
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if ON_CI else "local")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        migrations_are_read_once(patch)
+        templates_are_compiled_once(patch)
+        yield
 
 
 @pytest.fixture(scope="session")

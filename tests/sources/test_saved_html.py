@@ -382,8 +382,8 @@ def test_any_order_of_tags_gives_a_page(parts: list[str]) -> None:
      "<p>\x00", "<h3><a href='/abs/2603.00002'>x", "<label>7", "<svg><g>", "<select><option>", "<font size=1>",
      "<template>", "<time datetime='2026-03-01'>Mar 1</time>"],
 )  # fmt: skip
-def test_a_hundred_thousand_of_one_tag_end(part: str) -> None:
-    check(body(part * 100_000))
+def test_thirty_thousand_of_one_tag_end(part: str) -> None:
+    check(body(part * 30_000))
 
 
 @pytest.mark.parametrize("start", [" " * 60_000, "<!--a-->" * 7_000, "<!--" * 9_000, "<?xml " * 9_000])

@@ -409,8 +409,8 @@ def test_an_attribute_of_ten_megabytes_ends() -> None:
     check(body(f"<div data-props='{'&quot;' * 1_700_000}'></div>" + card(OAKS)))
 
 
-def test_ten_thousand_papers_are_read() -> None:
-    papers = [OAKS.but(name=f"2603.{number:05}", title=f"Oaks, Part {number}") for number in range(10_000)]
-    assert len(read(daily_page(papers, told="")).entries) == 10_000
+def test_four_thousand_papers_are_read() -> None:
+    papers = [OAKS.but(name=f"2603.{number:05}", title=f"Oaks, Part {number}") for number in range(4_000)]
+    assert len(read(daily_page(papers, told="")).entries) == 4_000
     one_line = "".join(f'<a href="/abs/{one.name}">{one.title}</a>, ' for one in papers)
-    assert len(body(f"<p>{one_line}</p>").entries) == 10_000
+    assert len(body(f"<p>{one_line}</p>").entries) == 4_000

@@ -358,10 +358,10 @@ def test_a_rendered_page_reads_back(papers: list[tuple[str, str]], newline: str,
 # ---- size
 
 
-def test_a_page_of_ten_megabytes_is_read() -> None:
+def test_a_page_of_four_megabytes_is_read() -> None:
     papers = []
     size = number = 0
-    while size < 10_000_000:
+    while size < 4_000_000:
         title, abstract = LONG[number % len(LONG)]
         papers.append((f"{title.rstrip('.')} Part {number}", abstract))
         size += len(title) + len(abstract)

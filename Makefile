@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 # One more than most machines have cores: many tests wait for sockets and processes.
 PYTEST_WORKERS ?= 3
+# Where it is set, each process that a test starts would compile all of digest first.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test lint types unit bench bench-dkim bench-sending bench-relevance bench-ranking ablation calibration screenshots messages clean venv model
 

@@ -34,7 +34,7 @@ from digest.store.pauses import Pause
 LEASE = timedelta(
     minutes=5
 )  # after which another machine may take a silent courier's letters; renewed all the time
-RECORD_TRIES = 6  # the store waits by itself each time; what was sent must be written down
+RECORD_TRIES, RECORD_WAIT = 6, 1.0  # what was sent must be written down; the store waits by itself, too
 LOAD_TRIES, LOAD_WAIT = 4, 1.0  # claimed letters are read so often, after so many seconds; then they wait again
 PAPERS = 20_000  # that are kept from batch to batch
 
@@ -257,7 +257,7 @@ class Ledger:
             except StoreError as error:
                 if attempt == RECORD_TRIES - 1:
                     raise NotRecorded(letters=count(len(work.outcomes), "letter"), detail=error) from error
-                time.sleep(1)
+                time.sleep(RECORD_WAIT)
         raise AssertionError("unreachable")
 
     def _write(self, connection: sa.Connection, work: _Work) -> None:

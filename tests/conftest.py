@@ -11,14 +11,28 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from hypothesis import settings
+from once import migrations_are_read_once, templates_are_compiled_once
 
 from digest.store.opening import Store, open_store
+
+MEMORY, ROOM = Path("/dev/shm"), 2_000_000_000  # bytes; a run takes less than half of it
+if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= ROOM:
+    # No test cuts the power: none has to wait for the disk. Before anything asks for a temporary folder.
+    os.environ["TMPDIR"], tempfile.tempdir = str(MEMORY), None
 
 ON_CI = any(os.environ.get(name, "") not in ("", "0") for name in ("CI", "DIGEST_CI"))
 
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if ON_CI else "local")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        migrations_are_read_once(patch)
+        templates_are_compiled_once(patch)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -17,10 +17,10 @@ TRACEBACK = 12  # exit code of a process that ended with an exception
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(
     [
+        "tests.chaos.warm",
+        "tests.chaos.courier",
+        "tests.chaos.relay",
         "digest.run",
-        "digest.cli.run",
-        "digest.cli.ask",
-        "digest.cli.mail",
         "aiosmtplib",
         "dns.asyncresolver",
         "encodings.idna",

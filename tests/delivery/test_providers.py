@@ -122,7 +122,11 @@ def test_many_are_asked_at_the_same_time_but_not_too_many() -> None:
     run(check())
 
 
-def test_without_an_answer_dns_is_given_up_and_every_domain_is_its_own_provider() -> None:
+def test_without_an_answer_dns_is_given_up_and_every_domain_is_its_own_provider(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("digest.delivery.providers.DEADLINE_SECONDS", 0.2)
+
     async def check() -> None:
         domains = [f"d{number}.example" for number in range(200)]
         async with dns_server(dict.fromkeys(domains, "silent")) as (server, resolver):

@@ -12,7 +12,11 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
+import alembic.command
+import once
 import pytest
+import typer.main
+from once import upgrade_by
 
 from digest import cli
 
@@ -31,9 +35,11 @@ class Answer:
 class Digest:
     """`digest …` with HOME as DIGEST_HOME. A call that fails unexpectedly fails the test, with what it printed."""
 
-    def __init__(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, home: Path, monkeypatch: pytest.MonkeyPatch, new_store: Path | None = None) -> None:
+        """With `new_store`, the path of one, a store in SQLite is not made by all migrations."""
         self.home = home
         self._patch = monkeypatch
+        self._upgrade = upgrade_by(new_store, alembic.command.upgrade) if new_store else alembic.command.upgrade
 
     def __call__(self, *arguments: str | Path, code: int = 0, typed: str = "") -> Answer:
         out, err = io.StringIO(), io.StringIO()
@@ -41,6 +47,8 @@ class Digest:
             patch.setenv("DIGEST_HOME", str(self.home))
             patch.setattr(sys, "argv", ["digest", *map(str, arguments)])
             patch.setattr(sys, "stdin", io.StringIO(typed))
+            patch.setattr(typer.main, "get_command", once.command)
+            patch.setattr(alembic.command, "upgrade", self._upgrade)
             ended: int | str | None = 0
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
                 try:

@@ -7,13 +7,13 @@ from command import Digest
 
 
 @pytest.fixture
-def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Digest:
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_store: Path) -> Digest:
     """A command line in an empty folder."""
     monkeypatch.delenv("DIGEST_HOME", raising=False)
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.chdir(home)
-    return Digest(home, monkeypatch)
+    return Digest(home, monkeypatch, new_store)
 
 
 @pytest.fixture

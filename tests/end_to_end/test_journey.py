@@ -407,7 +407,7 @@ def test_real_pages_from_init_to_run_again(empty: Digest) -> None:
     empty.profile("quiet", "floor = 0\ntrending = 0.5\npapers = 20")
     empty.profile("fields", 'interests = ["robotics", "speech"]\nfloor = 5')
     empty("profiles", "apply")
-    for day in range(14, 21):
+    for day in range(14, 19):  # the last page is of the 18th
         shown = empty("preview", "you", "--day", f"2025-03-{day}", "--json").json
         run = empty("run", "--day", f"2025-03-{day}", "--json").json
         mine = next(one for one in run["letters"] if one["subscriber"] == "you")
@@ -421,8 +421,8 @@ def test_real_pages_from_init_to_run_again(empty: Digest) -> None:
         titles = [title for letter in letters for title in letter["papers"]]
         assert titles
         assert len(titles) == len(set(titles))
-        assert len(letters) == 7
+        assert len(letters) == 5
         assert all(letter["state"] == "sent" or letter["note"] for letter in letters)
     letters = empty("status", "--json").json["letters"]
-    assert sum(letters.values()) == 21
+    assert sum(letters.values()) == 15
     assert letters["sent"] == len(empty.mails())

@@ -11,6 +11,8 @@ from real_input import shared_folder
 
 from benchmarks.replay import Replay, replay
 
+pytestmark = pytest.mark.xdist_group("replay")
+
 PROFILES = {
     "agents": 'address = "agents@example.org"\ninterests = ["language model agents", "reinforcement learning"]\n',
     "video": 'address = "video@example.org"\ninterests = ["video generation"]\nfloor = 5\npapers = 3\n',

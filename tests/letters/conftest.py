@@ -9,7 +9,7 @@ import chromium
 import pytest
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[chromium.Browser]:
     if chromium.find() is None:
         if os.environ.get("DIGEST_CI") == "1":

@@ -7,6 +7,7 @@ import email.policy
 import re
 from email.header import decode_header, make_header
 from email.message import EmailMessage
+from functools import lru_cache
 
 from hypothesis import strategies as st
 
@@ -56,7 +57,9 @@ ONE_LINES = WORDS.map(lambda text: re.sub("[\x00-\x1f\x7f-\x9f\ud800-\udfff]", "
 NAMES = ONE_LINES.filter(one_line)
 
 
+@lru_cache(maxsize=4)
 def parse(raw: bytes) -> EmailMessage:
+    """A mail that nobody changes: the next who asks gets the same."""
     message = email.message_from_bytes(raw, policy=email.policy.default)
     assert isinstance(message, EmailMessage)
     return message
@@ -90,7 +93,8 @@ def raw_header(raw: bytes, name: str) -> str:
 
 def shown_name(raw: bytes, header: str, address: str) -> str:
     """The name beside an address, decoded as RFC 2047 says."""
-    value = str(email.message_from_bytes(raw, policy=email.policy.compat32)[header]).replace("\r\n", "")
+    head = raw.partition(b"\r\n\r\n")[0]
+    value = str(email.message_from_bytes(head, policy=email.policy.compat32)[header]).replace("\r\n", "")
     name = value.removesuffix(address).removesuffix(f"<{address}>").strip()
     if name.startswith('"'):
         return re.sub(r"\\(.)", r"\1", name[1:-1])

@@ -68,7 +68,7 @@ def test_a_letter_holds_no_other_readers_address_or_token(
 ) -> None:
     monkeypatch.setattr(compose, "PIECES", pieces)
     composer = Composer(CONFIG, Templates(), links, returns=RETURNS)
-    every = readers(12 * len(SHAPES))
+    every = readers(6 * len(SHAPES))
     order = every * 2
     random.Random(1).shuffle(order)
     first: dict[int, bytes] = {}

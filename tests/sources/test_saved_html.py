@@ -382,8 +382,8 @@ def test_any_order_of_tags_gives_a_page(parts: list[str]) -> None:
      "<p>\x00", "<h3><a href='/abs/2603.00002'>x", "<label>7", "<svg><g>", "<select><option>", "<font size=1>",
      "<template>", "<time datetime='2026-03-01'>Mar 1</time>"],
 )  # fmt: skip
-def test_a_hundred_thousand_of_one_tag_end(part: str) -> None:
-    check(body(part * 100_000))
+def test_thirty_thousand_of_one_tag_end(part: str) -> None:
+    check(body(part * 30_000))
 
 
 @pytest.mark.parametrize("start", [" " * 60_000, "<!--a-->" * 7_000, "<!--" * 9_000, "<?xml " * 9_000])
@@ -409,8 +409,8 @@ def test_an_attribute_of_ten_megabytes_ends() -> None:
     check(body(f"<div data-props='{'&quot;' * 1_700_000}'></div>" + card(OAKS)))
 
 
-def test_ten_thousand_papers_are_read() -> None:
-    papers = [OAKS.but(name=f"2603.{number:05}", title=f"Oaks, Part {number}") for number in range(10_000)]
-    assert len(read(daily_page(papers, told="")).entries) == 10_000
+def test_four_thousand_papers_are_read() -> None:
+    papers = [OAKS.but(name=f"2603.{number:05}", title=f"Oaks, Part {number}") for number in range(4_000)]
+    assert len(read(daily_page(papers, told="")).entries) == 4_000
     one_line = "".join(f'<a href="/abs/{one.name}">{one.title}</a>, ' for one in papers)
-    assert len(body(f"<p>{one_line}</p>").entries) == 10_000
+    assert len(body(f"<p>{one_line}</p>").entries) == 4_000

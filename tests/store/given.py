@@ -51,7 +51,8 @@ def subscribe(store: Store, *handles: str, **more: object) -> list[Subscriber]:
     new = [Subscriber(handle=h, address=f"{h}@example.org", next_due_at=NOW, **more) for h in handles]  # type: ignore[arg-type]
     with store.write() as connection:
         subscribers.add(connection, new)
-        return [found for h in handles if (found := subscribers.find(connection, h))]
+        found = {one.handle: one for one in subscribers.everyone(connection)}
+        return [found[h] for h in handles]
 
 
 def letter(reader: Subscriber, *picked: Paper, slot: date = DAY, **more: object) -> Letter:

@@ -26,13 +26,13 @@ from digest import clock, config, roster
 from digest.collect import collect
 from digest.edition import Press, due_by_hand
 from digest.errors import DigestError
+from digest.fingerprint import fingerprint
 from digest.model import LetterState, Record
 from digest.run import run
 from digest.sources import jsonl, saved
 from digest.sources.days import resolve_day
 from digest.store import letters, papers, subscribers
 from digest.store.opening import Store, open_store
-from digest.text import fingerprint
 
 CONFIG = """
 [[sources]]

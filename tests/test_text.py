@@ -8,7 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from digest.text import clean, fingerprint, readable, sentences
+from digest.fingerprint import fingerprint
+from digest.latex import readable
+from digest.text import clean, sentences
 
 ANYTHING = st.text(st.characters(exclude_categories=()), max_size=200)
 LATEXY = st.lists(

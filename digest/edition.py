@@ -19,7 +19,7 @@ from digest.config import Config
 from digest.errors import StoreLocked
 from digest.language import language_of
 from digest.letters.mime import message_id
-from digest.letters.subject import count, subject
+from digest.letters.subject import subject
 from digest.letters.wording import placed
 from digest.model import Letter, LetterState, Pick, Subscriber, SubscriberState, Verdict
 from digest.pool import Edition, Gap, Pool, in_words
@@ -27,6 +27,7 @@ from digest.ranking.ranker import Reader
 from digest.store import editions, letters, outbox, subscribers
 from digest.store.opening import Store
 from digest.store.sql import batched, keep_papers
+from digest.text import count
 
 SHARD = 500  # subscribers chosen for and written in one transaction
 Due = tuple[Subscriber, date]

@@ -1,4 +1,4 @@
-"""Safe text from whatever a feed sends, and its sentences.
+"""Safe text from whatever a feed sends: on one line, its sentences, numbers of things.
 
 Every function takes any `str` at all, lone surrogates included, never raises, and runs in time linear in its
 input. `<`, `>` and `&` stay what they are: escaping belongs to each output.
@@ -47,6 +47,11 @@ _ABBREVIATIONS = frozenset((
 # These do end a sentence when a capital follows.
 _MAY_END = frozenset({"etc", "no", "inc", "ltd"})
 _LAST_WORD = re.compile(r"[^\s(\[“‘\"']*\Z")
+
+
+def count(number: int, noun: str) -> str:
+    """ "1 letter", "2 letters"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def ended(text: str) -> str:

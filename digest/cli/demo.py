@@ -18,10 +18,10 @@ from digest.edition import Press, due_by_hand
 from digest.errors import UserFileError
 from digest.ingest import ingest, pages_in, total
 from digest.letters.board import board
-from digest.letters.subject import count
 from digest.model import Letter, LetterState
 from digest.run import run
 from digest.store import letters, subscribers
+from digest.text import count
 
 MARK = ".digest-demo"  # only a folder with this file in it is ever cleared away
 DAYS = (date(2026, 3, 3), date(2026, 3, 4))  # a Tuesday and a Wednesday, for which there are sample pages

@@ -13,7 +13,6 @@ import typer
 from digest import evaluation, semantic
 from digest.cli.common import Json, app, here, load_config, note, opened, row, say, say_json, show, table
 from digest.errors import Problem, UserFileError
-from digest.letters.subject import count
 from digest.ranking import tasks
 from digest.ranking.embedding import Embed
 from digest.ranking.evaluate import (
@@ -35,6 +34,7 @@ from digest.ranking.evaluate import (
     with_others,
 )
 from digest.ranking.others import enough
+from digest.text import count
 
 SHOWN = 5  # bad lines told; --json has all
 BASE = "plain"

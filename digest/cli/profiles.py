@@ -28,10 +28,10 @@ from digest.cli.common import (
 )
 from digest.cli.setup import EXAMPLE_ADDRESS, SAMPLES
 from digest.errors import FileInvalid, Problem, StoreMissing, UserFileError
-from digest.letters.subject import count
 from digest.library import profile_file
 from digest.roster import Plan
 from digest.store import subscribers
+from digest.text import count
 
 profiles_app = typer.Typer(
     help="Check, compare, apply or edit profile files.",

@@ -30,12 +30,12 @@ from digest.cli.common import (
 )
 from digest.config import Config
 from digest.edition import Due, Press, by_slot, due_by_hand
-from digest.letters.subject import count
 from digest.model import Letter, LetterState, Subscriber, SubscriberState
 from digest.run import Ran
 from digest.run import run as run_edition
 from digest.store import letters, outbox, subscribers
 from digest.store.opening import Store
+from digest.text import count
 
 SHOWN = 30  # letters in the table; a run for thousands is summed up
 

@@ -12,10 +12,10 @@ from digest import clock, suggestions
 from digest.cli.common import Json, here, hinted, load_config, note, opened, say, say_json
 from digest.cli.libraries import reader_of
 from digest.cli.profiles import profiles_app
-from digest.letters.subject import count
 from digest.library.profile_edit import written
 from digest.ranking.suggest import Suggestion
 from digest.suggestions import LEAST_LIKES, Suggested
+from digest.text import count
 
 TITLES = 2  # shown of the papers behind a suggestion
 WIDTH = 80

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from digest import clock, config, roster
+from digest import clock, config, profile_folder, roster
 from digest.assembly import render_letter
 from digest.cli.common import app, cannot_write, complain, here, letter_rows, note, opened, say, show
 from digest.cli.setup import SAMPLES
@@ -46,7 +46,7 @@ def demo(
             f"Took {count(len(pages), 'page')}: {sums.listings} listings of {sums.new} papers, "
             f"{sums.known + sums.merged} of them seen on more than one page."
         )
-        plan = roster.apply(store, roster.read(folder / "profiles"), now)
+        plan = roster.apply(store, profile_folder.read(folder / "profiles"), now)
         say(f"Took {count(len(plan.changes), 'profile')}.")
         say()
         press = Press(store, settings)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from digest import assembly, clock, roster
+from digest import assembly, clock, profile_folder, roster
 from digest.cli.common import (
     NO_SUBSCRIBERS,
     Day,
@@ -169,7 +169,7 @@ def _tell(ran: Ran, done: list[Letter]) -> None:
 
 
 def _warn_of_unapplied(config: Config, everyone: list[Subscriber]) -> None:
-    reading = roster.read(config.path(config.edition.profiles))
+    reading = profile_folder.read(config.path(config.edition.profiles))
     plan = roster.plan(reading, everyone)
     problems = len(reading.problems) + len(plan.problems)
     if problems:

@@ -165,7 +165,7 @@ class Service:
         desk = Desk(self.store, keys_of(self.config), clock.now)
         counts: Counter[str] = Counter()
         try:
-            for mail in in_mailbox(self.config):
+            for mail in in_mailbox(self.config, self.stopping):
                 try:
                     taken = desk.take(mail.data)
                 except StoreError:

@@ -19,6 +19,7 @@ from typing import Literal
 import sqlalchemy as sa
 
 from digest import config as configuration
+from digest import privacy
 from digest.config import Config
 from digest.delivery import bounces as came_back
 from digest.delivery.bounces import Mail, Severity
@@ -184,8 +185,10 @@ def _mark(stop: Event, mail: Unread) -> None:
 
 
 def keys_of(config: Config) -> Keys:
-    """What our addresses are signed with. Raises `FileInvalid` where there is no secret."""
-    return Keys(configuration.secrets(config.web, config.home))
+    """What our links and addresses are signed with. Raises `FileInvalid` where there is no secret."""
+    keys = Keys(configuration.secrets(config.web, config.home))
+    privacy.warn_of_exposure(config.path(config.web.secret_file))
+    return keys
 
 
 def returns_of(config: Config) -> Returns | None:

@@ -27,6 +27,7 @@ FLOORS: dict[str, int] = {
             "language",
             "tokens",
             "patience",
+            "privacy",
             "frozen",
         ),
         0,

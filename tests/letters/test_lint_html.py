@@ -257,6 +257,11 @@ def test_a_tag_may_have_very_many_attributes() -> None:
     assert "<p> has a twice" in {one.message for one in lint_html(page)}
 
 
+def test_a_block_may_hold_very_many_words_from_right_to_left() -> None:
+    page = spoiled(P, f"<p>{'<b>שלום</b> ' * 30_000}</p>{P}")
+    assert (ERROR, "dir") in found(page)
+
+
 def test_a_page_of_open_tags_is_refused_in_words() -> None:
     assert any("tags are open" in one.message for one in lint_html(HTML + "<div>" * 50_000))
 

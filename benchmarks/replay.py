@@ -22,17 +22,17 @@ from email import message_from_bytes, policy
 from html import unescape
 from pathlib import Path
 
-from digest import clock, config, roster
+from digest import clock, config, profile_folder, roster
 from digest.collect import collect
 from digest.edition import Press, due_by_hand
 from digest.errors import DigestError
+from digest.fingerprint import fingerprint
 from digest.model import LetterState, Record
 from digest.run import run
 from digest.sources import jsonl, saved
 from digest.sources.days import resolve_day
 from digest.store import letters, papers, subscribers
 from digest.store.opening import Store, open_store
-from digest.text import fingerprint
 
 CONFIG = """
 [[sources]]
@@ -120,7 +120,7 @@ def replay(days: Path, home: Path, profiles: Mapping[str, str]) -> Replay:
             raise SystemExit(f"{days} holds no day that can be replayed: {done.rejected or 'no files'}")
         press = Press(store, settings)
         on, last = min(coming), max(coming)
-        roster.apply(store, roster.read(home / "profiles"), datetime.combine(on, time(0), UTC))
+        roster.apply(store, profile_folder.read(home / "profiles"), datetime.combine(on, time(0), UTC))
         while on <= last:
             done.days.append(_live(store, press, on, coming.get(on, {}), home))
             on += timedelta(days=1)

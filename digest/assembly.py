@@ -5,7 +5,7 @@ from __future__ import annotations
 import jinja2
 
 from digest import config as configuration
-from digest.bounces import returns_of
+from digest.bounces import keys_of, returns_of
 from digest.config import FILE_NAME, Config
 from digest.delivery.maildir import Maildir
 from digest.delivery.smtp import Smtp
@@ -19,7 +19,6 @@ from digest.letters.links import Links
 from digest.letters.templates import NAMES, Templates
 from digest.model import Letter
 from digest.signing import signers_of
-from digest.tokens import Keys
 
 
 def transport_of(config: Config) -> Transport:
@@ -70,7 +69,7 @@ def links_of(config: Config) -> Links | None:
     """The links to our own pages; None without `web.base_url`."""
     if not config.web.base_url:
         return None
-    return Links(config.web.base_url, Keys(configuration.secrets(config.web, config.home)))
+    return Links(config.web.base_url, keys_of(config))
 
 
 def check(config: Config) -> None:

@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from threading import Event
 from typing import Literal
 
 import sqlalchemy as sa
 
 from digest import config as configuration
+from digest import privacy
 from digest.config import Config
 from digest.delivery import bounces as came_back
 from digest.delivery.bounces import Mail, Severity
 from digest.delivery.breakers import Breakers, Figures
-from digest.delivery.imap import Mailbox
+from digest.delivery.imap import Mailbox, Unread
 from digest.delivery.incoming import Waiting
 from digest.errors import FileInvalid, Problem
 from digest.letters.verp import Returns, Tag
@@ -29,6 +33,7 @@ from digest.store import bounces, pauses, subscribers
 from digest.store.bounces import Bounce, Sent
 from digest.store.opening import Store
 from digest.store.pauses import EVERYTHING, Pause
+from digest.threads import Stopped, unless_stopped
 from digest.tokens import Keys
 
 Kind = Literal["hard", "soft", "refused", "complaint", "unsubscribe", "ignored", "forged", "unknown"]
@@ -158,21 +163,32 @@ class Desk:
         return mail.at if mail.at and believed else written
 
 
-def in_mailbox(config: Config) -> Iterator[Waiting]:
+def in_mailbox(config: Config, stop: Event | None = None) -> Iterator[Waiting]:
     """The unread mails of the mailbox that `[bounces.imap]` names. Raises `FileInvalid` where it names none, or no
-    password that is there, `MailboxUnusable`."""
+    password that is there, `MailboxUnusable`. It ends soon after `stop` is set, however long the server takes."""
+    stop = stop or Event()
     how = config.bounces.imap
     if not how.host:
         where = str(config.home / configuration.FILE_NAME)
         raise FileInvalid([Problem(where, None, "bounces.imap.host", "no mailbox is named", "set it, and a login")])
     box = Mailbox(how, configuration.password(how, config.home), config.home)
-    for uid, data, mail in box.unread():
-        yield Waiting(f"imap {how.folder}, mail {uid}", data, mail.seen)
+    mails = box.unread()
+    with suppress(Stopped):
+        while found := unless_stopped(stop, lambda: next(mails, None)):
+            uid, data, mail = found
+            yield Waiting(f"imap {how.folder}, mail {uid}", data, partial(_mark, stop, mail))
+
+
+def _mark(stop: Event, mail: Unread) -> None:
+    with suppress(Stopped):  # it is read again, and counts once
+        unless_stopped(stop, mail.seen)
 
 
 def keys_of(config: Config) -> Keys:
-    """What our addresses are signed with. Raises `FileInvalid` where there is no secret."""
-    return Keys(configuration.secrets(config.web, config.home))
+    """What our links and addresses are signed with. Raises `FileInvalid` where there is no secret."""
+    keys = Keys(configuration.secrets(config.web, config.home))
+    privacy.warn_of_exposure(config.path(config.web.secret_file))
+    return keys
 
 
 def returns_of(config: Config) -> Returns | None:

@@ -140,10 +140,20 @@ class DeliveryConfig(Section):
 
 def _base_url(url: str) -> str:
     url = url.rstrip("/")
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # a bracket without its partner
+        parts = urlsplit("")
     here = parts.hostname in ("localhost", "127.0.0.1", "::1")
     if url and not (parts.hostname and (parts.scheme == "https" or (here and parts.scheme == "http"))):
         raise ValueError(f"{url!r} is no address of pages — write it as 'https://digest.example.org'")
+    try:
+        is_port = parts.port != 0
+    except ValueError:
+        is_port = False
+    if not is_port:
+        what = f"the port of {url!r} is no number from 1 to 65535"
+        raise ValueError(f"{what} — write it as in 'https://digest.example.org:8443', or leave it out")
     if not re.fullmatch(r"[A-Za-z0-9:/._~\[\]-]*", url):
         raise ValueError(f"{url!r} holds more than a host and a path — write it as 'https://digest.example.org'")
     return url

@@ -6,10 +6,11 @@ A preview is the same choice, made in memory and written nowhere.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -19,14 +20,17 @@ from digest.config import Config
 from digest.errors import StoreLocked
 from digest.language import language_of
 from digest.letters.mime import message_id
-from digest.letters.subject import count, subject
+from digest.letters.subject import subject
 from digest.letters.wording import placed
-from digest.model import Letter, LetterState, Pick, Subscriber, SubscriberState, Verdict
-from digest.pool import Edition, Gap, Pool, in_words
-from digest.ranking.ranker import Reader
+from digest.model import Feedback, Letter, LetterState, Pick, Subscriber, SubscriberState, Verdict
 from digest.store import editions, letters, outbox, subscribers
 from digest.store.opening import Store
 from digest.store.sql import batched, keep_papers
+from digest.text import count
+
+if TYPE_CHECKING:  # what letters are chosen with takes a second to load, and `--help` need not wait for it
+    from digest.pool import Edition, Gap
+    from digest.ranking.ranker import Reader
 
 SHARD = 500  # subscribers chosen for and written in one transaction
 Due = tuple[Subscriber, date]
@@ -56,6 +60,8 @@ class Press:
     """Chooses and writes the letters of editions."""
 
     def __init__(self, store: Store, config: Config) -> None:
+        from digest.pool import Pool
+
         self.store = store
         self.config = config
         self._pool = Pool(store, config)
@@ -95,7 +101,7 @@ class Press:
         """The letters of the edition's day for these subscribers, as they would be written now."""
         ids = [reader.id for reader in readers]
         memory, said = letters.memory(connection, ids), self._pool.heard(connection, edition, ids)
-        wanted = [Reader(one.profile, memory.get(one.id, {}), said.get(one.id, ())) for one in readers]
+        wanted = _asking(readers, memory, said)
         served = _served(connection, edition, readers)
         return [
             self._letter(edition, reader, want, picks, now, reader.id in served)
@@ -170,7 +176,7 @@ class Press:
             said = self._pool.heard(connection, edition, [reader.id])
             stands = own and letters.by_ids(connection, [own])[0].state is not LetterState.EMPTY
             served = not stands and bool(_served(connection, edition, [reader]))
-        asked = Reader(reader.profile, memory.get(reader.id, {}), said.get(reader.id, ()))
+        [asked] = _asking([reader], memory, said)
         verdicts = edition.ranker.explain(asked)
         picks = tuple(one.pick for one in verdicts if one.included)
         order = placed(reader, picks, language_of(reader.language, self.config.letter.language))
@@ -185,7 +191,7 @@ class Press:
         with self.store.read() as connection:
             said = self._pool.heard(connection, edition, [reader.id for reader in shard])
         with suppress(Exception):  # a bad profile is told of, and its letter marked, where letters are chosen
-            edition.ranker.learn([Reader(one.profile, {}, said.get(one.id, ())) for one in shard])
+            edition.ranker.learn(_asking(shard, {}, said))
         for attempt in range(3):
             try:
                 return self._try_shard(edition, shard, now, reopen)
@@ -330,6 +336,16 @@ def _settles(reader: Subscriber, slot: date, now: datetime) -> bool:
     return owed <= slot <= clock.local_day(now, reader.time_zone)
 
 
+def _asking(
+    readers: Sequence[Subscriber],
+    memory: Mapping[int, Mapping[int, date]],
+    said: Mapping[int, tuple[Feedback, ...]],
+) -> list[Reader]:
+    from digest.ranking.ranker import Reader
+
+    return [Reader(one.profile, memory.get(one.id, {}), said.get(one.id, ())) for one in readers]
+
+
 def _choose(edition: Edition, wanted: Sequence[Reader]) -> Sequence[tuple[Pick, ...] | Exception]:
     """The picks of each, or what went wrong for this one: one bad profile never stops the others."""
     try:
@@ -361,6 +377,8 @@ def _served(connection: sa.Connection, edition: Edition, readers: Sequence[Subsc
 
 def _why_empty(edition: Edition, want: Reader, passed: bool) -> str:
     """What a reader gets no letter for. `passed`: there are papers that an earlier letter had no room for."""
+    from digest.pool import in_words
+
     return "; ".join([_why_nothing(edition, want, passed), *in_words(edition.gaps)[-2:]])
 
 

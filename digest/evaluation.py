@@ -10,13 +10,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from digest.errors import ExtraMissing, TooFewReaders, UserFileError
-from digest.letters.subject import count
 from digest.library import likes
 from digest.library.likes import Dataset
 from digest.ranking.evaluate import FEWEST, PERCENT, Result, Task
 from digest.ranking.tasks import from_feedback
 from digest.store import feedback, papers, subscribers
 from digest.store.opening import Store
+from digest.text import count
 
 PAPERS, LIKES, READERS = "papers.jsonl", "likes.jsonl", "readers.jsonl"
 COLOURS = {"ours": "#1d4f91", "others": "#3a7d44", "svm": "#7d838a"}

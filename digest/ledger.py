@@ -24,12 +24,12 @@ from digest.bounces import SAID, note_reply
 from digest.delivery import journal
 from digest.delivery.journal import Journal
 from digest.errors import DigestError, JournalUnusable, LeaseLost, NotRecorded, StoreError
-from digest.letters.subject import count
 from digest.model import Letter, LetterState, Outcome, Paper
 from digest.store import couriers, letters, outbox, pauses
 from digest.store.couriers import Courier
 from digest.store.opening import Store
 from digest.store.pauses import Pause
+from digest.text import count
 
 LEASE = timedelta(
     minutes=5

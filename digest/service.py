@@ -25,14 +25,13 @@ from digest.delivery.replies import clean_reply
 from digest.edition import Press, due_now
 from digest.errors import DeliveryPaused, DigestError, PageDayUnclear, StoreError
 from digest.ingest import ingest, pages_in
-from digest.letters.subject import count
 from digest.model import LetterState
 from digest.recovery import gone
 from digest.run import run
 from digest.store import outbox, pauses, subscribers
 from digest.store.opening import Store, open_store
 from digest.store.pauses import EVERYTHING
-from digest.text import ended
+from digest.text import count, ended
 
 MAILBOX_EVERY = timedelta(minutes=15)
 LONGEST_WAIT = timedelta(minutes=15)  # between two tries of a relay that is down
@@ -166,7 +165,7 @@ class Service:
         desk = Desk(self.store, keys_of(self.config), clock.now)
         counts: Counter[str] = Counter()
         try:
-            for mail in in_mailbox(self.config):
+            for mail in in_mailbox(self.config, self.stopping):
                 try:
                     taken = desk.take(mail.data)
                 except StoreError:

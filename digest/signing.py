@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import shlex
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from digest import privacy
 from digest.config import FILE_NAME, Config
 from digest.errors import FileInvalid, Problem
 
@@ -26,6 +26,7 @@ def signers_of(config: Config) -> list[Signer]:
     for place in range(len(config.dkim.keys)):
         try:
             made.append(signer_of(config, place))
+            privacy.warn_of_exposure(config.path(config.dkim.keys[place].file))
         except FileInvalid as error:
             problems += error.problems
     if problems:
@@ -77,10 +78,7 @@ def _read(path: Path) -> bytes:
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode):
         raise ValueError("it is not a file — name the file with the private key")
-    if mode & (stat.S_IROTH | stat.S_IWOTH):
-        raise ValueError(
-            "everybody on this machine may read or write it, and so sign as you — "
-            f"`chmod 600 {shlex.quote(str(path))}`"
-        )
+    if privacy.everybody_may(path):
+        raise ValueError(f"{privacy.exposure(path)}, and so sign as you — {privacy.remedy(path)}")
     with path.open("rb") as file:
         return file.read(MOST_BYTES)

@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from digest import userfile
 from digest.errors import FileInvalid, UserFileError
 from digest.library import profile_edit, profile_file
 from digest.model import Profile, Subscriber
-from digest.ranking.ranker import in_order
-from digest.ranking.space import Space
-from digest.ranking.suggest import Suggestion, suggest
 from digest.sources.identity import paper_key, title_key
 from digest.store import feedback, papers
 from digest.store.opening import Store
+
+if TYPE_CHECKING:  # takes a second to load, and `--help` need not wait for it
+    from digest.ranking.suggest import Suggestion
 
 LEAST_LIKES = 3  # of fewer, nothing can be said
 SMALL_CORPUS = 200  # papers; in a smaller one the likes themselves help to tell which words are rare
@@ -32,6 +33,10 @@ class Suggested:
 
 def of(store: Store, reader: Subscriber, profile: Profile, now: datetime, half_life_days: float) -> Suggested:
     """What `profile`, which may be newer than the one in the store, does not say yet of what the reader liked."""
+    from digest.ranking.ranker import in_order
+    from digest.ranking.space import Space
+    from digest.ranking.suggest import suggest
+
     with store.read() as connection:
         said = feedback.of(connection, [reader.id]).get(reader.id, ())
         corpus = papers.corpus(connection)

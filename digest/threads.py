@@ -1,14 +1,21 @@
-"""Calls that block, beside the event loop."""
+"""Calls that block, beside the event loop or what may be told to stop."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from typing import TypeVar
 
 T = TypeVar("T")
+LOOK = 0.2  # seconds between two looks whether to stop
+GRACE = 1.0  # seconds that a call has when it is time to stop
+
+
+class Stopped(Exception):
+    """The call was still under way when it was time to stop."""
 
 
 async def in_thread(call: Callable[[], T]) -> T:
@@ -40,3 +47,22 @@ async def in_thread(call: Callable[[], T]) -> T:
 
     threading.Thread(target=run, daemon=True).start()
     return await answer
+
+
+def unless_stopped(stop: threading.Event, call: Callable[[], T]) -> T:
+    """What `call` returns or raises. Raises `Stopped` where it is not done soon after `stop` is set; then nobody
+    waits for it, as above."""
+    answer: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(call())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    while not (answer.done() or stop.is_set()):
+        wait([answer], LOOK)
+    if not wait([answer], GRACE).done:
+        raise Stopped
+    return answer.result()

@@ -11,11 +11,12 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from digest.errors import AmbiguousPaper, UnknownPaper
+from digest.latex import readable
 from digest.model import Feedback, FeedbackKind, LetterState, Paper, Subscriber
 from digest.sources.identity import paper_key, title_key
 from digest.store import feedback, letters, papers, subscribers
 from digest.store.opening import Store
-from digest.text import clean, readable
+from digest.text import clean
 
 MOST_NAMED = 5  # titles in a message
 _PLACE = re.compile(r"#\s*(\d+)|(\d{1,2})")  # a shell takes an unquoted #3 for a comment

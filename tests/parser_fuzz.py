@@ -21,11 +21,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 import source_samples as samples
 
 from digest.errors import DigestError
+from digest.latex import readable
 from digest.model import Batch, Record, Rejected
 from digest.sources import arxiv, feed, huggingface, jsonl, saved_page
 from digest.sources.markup import plain
 from digest.sources.record import fold, paper_of
-from digest.text import readable
 
 DAY = date(2026, 3, 3)
 SLOWEST = 10.0  # seconds for one document of a few KB; a quadratic parser takes longer

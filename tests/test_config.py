@@ -95,6 +95,17 @@ def test_every_key_refuses_what_it_cannot_be(key: str) -> None:
             "another key has the selector 'a' too",
             "of its own",
         ),
+        *(
+            (
+                f"[web]\nbase_url = 'https://x{port}'",
+                2,
+                "web.base_url",
+                f"the port of 'https://x{port}' is no",
+                ":8443",
+            )
+            for port in (":99999", ":abc", ":0", ":-1", ":80:80/x")
+        ),
+        ("[web]\nbase_url = 'https://[::1'", 2, "web.base_url", "is no address of pages", "https://digest"),
         ("[delivery]\ngroup_by = 'dns'", 2, "delivery.group_by", "must be 'mx' or 'domain'", ""),
         ("[delivery.pace]\nper_hour = 3", 2, "delivery.pace.per_hour", "unknown key", "per_window, window_minutes"),
         ("[delivery.pace]\nper_second = -1", 2, "delivery.pace.per_second", "must be at least 0", "= 0.0"),

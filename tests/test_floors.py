@@ -20,10 +20,14 @@ FLOORS: dict[str, int] = {
             "config",
             "tomlfile",
             "text",
+            "latex",
+            "latex_names",
+            "fingerprint",
             "clock",
             "language",
             "tokens",
             "patience",
+            "privacy",
             "frozen",
         ),
         0,
@@ -32,7 +36,7 @@ FLOORS: dict[str, int] = {
     **dict.fromkeys(("sources", "library", "ranking", "letters"), 1),
     # adapters
     **dict.fromkeys(("store", "delivery", "migrations", "semantic", "signing", "threads", "dns"), 2),
-    **dict.fromkeys(("fetch", "route", "turns", "userfile"), 2),
+    **dict.fromkeys(("fetch", "route", "turns", "userfile", "profile_folder"), 2),
     # the day
     **dict.fromkeys(("collecting", "collect", "feeds"), 3),
     **dict.fromkeys(("ingest", "roster", "pool", "edition", "assembly", "recovery", "ledger", "courier", "run"), 3),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from digest import config, libraries, roster, verdicts
+from digest import config, libraries, profile_folder, roster, verdicts
 from digest.edition import Press
 from digest.model import Interest, Letter, LetterState, Profile, Record, Subscriber
 from digest.run import run
@@ -166,7 +166,7 @@ def test_who_wants_something_else_since_may_have_what_was_passed_over(store: Sto
     letter(press, FRIDAY)
     lists(store, SATURDAY, TITLES)
     salt = Profile(interests=(Interest("salt of the sea"),), papers=2)
-    changed = roster.Reading((replace(alice(press), profile=salt),))
+    changed = profile_folder.Reading((replace(alice(press), profile=salt),))
     (draft,) = changed.subscribers
     assert press.preview(alice(press), SATURDAY, at(SATURDAY)).state is LetterState.EMPTY
     assert press.preview(draft, SATURDAY, at(SATURDAY)).state is LetterState.READY

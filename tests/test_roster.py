@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,9 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from digest import clock, roster, tomlfile
-from digest.model import Interest, Profile, Subscriber, SubscriberState
-from digest.roster import FILE_REMOVED, Plan, Reading
+from digest import clock, roster
+from digest.model import Profile, Subscriber, SubscriberState
+from digest.profile_folder import Reading, handle_problem, read
+from digest.roster import FILE_REMOVED, Plan
 from digest.store import subscribers, suppressions
 from digest.store.opening import Store, open_store
 from digest.store.suppressions import Suppression, hash_of
@@ -45,10 +44,10 @@ def write(folder: Path, handle: str, address: str | None = None, text: str = "")
 
 
 def apply(store: Store, folder: Path, now: datetime = NOW) -> Plan:
-    done = roster.apply(store, roster.read(folder), now)
+    done = roster.apply(store, read(folder), now)
     with store.read() as connection:
-        held = roster.held(connection, roster.read(folder))
-    again = roster.plan(roster.read(folder), everyone(store), held)
+        held = roster.held(connection, read(folder))
+    again = roster.plan(read(folder), everyone(store), held)
     assert again.changes == (), "applying once must be enough"
     assert [str(one) for one in again.problems] == [str(one) for one in done.problems]
     return done
@@ -74,154 +73,18 @@ def kinds(plan: Plan) -> dict[str, str]:
     return {change.handle: change.kind for change in plan.changes}
 
 
-# ---- reading
-
-
-def test_a_folder_of_profiles(folder: Path) -> None:
-    write(folder, "bob", text='interests = ["x"]')
-    write(folder, "ada")
-    reading = roster.read(folder)
-    assert [one.handle for one in reading.subscribers] == ["ada", "bob"]
-    assert reading.subscribers[1].profile.interests == (Interest("x"),)
-    assert reading.problems == ()
-    assert dict(reading.files) == {"ada": folder / "ada.toml", "bob": folder / "bob.toml"}
-    assert dict(reading.refused) == {}
-
-
-def test_what_editors_leave_behind_and_other_files_are_ignored(folder: Path) -> None:
-    for name in (".ada.toml", "ada.toml~", "#ada.toml#", ".#ada.toml", "ada.toml.bak", "~$ada.toml", "ada~.toml"):
-        (folder / name).write_text("not a profile")
-    (folder / "notes.txt").write_text("x")
-    (folder / "old").mkdir()
-    write(folder / "old", "ada")
-    assert roster.read(folder) == Reading()
-
-
-def test_a_suffix_in_capitals_counts(folder: Path) -> None:
-    (folder / "ada.TOML").write_text('address = "ada@example.org"')
-    assert [one.handle for one in roster.read(folder).subscribers] == ["ada"]
-
-
-def test_no_folder_is_a_problem(tmp_path: Path) -> None:
-    (problem,) = roster.read(tmp_path / "profiles").problems
-    assert "no such folder" in str(problem)
-    assert "digest init" in problem.remedy
+# ---- planning and applying
 
 
 def test_a_folder_that_is_a_file_is_a_problem_and_pauses_nobody(tmp_path: Path, store: Store, folder: Path) -> None:
     write(folder, "ada")
     apply(store, folder)
     (tmp_path / "file").write_text("")
-    reading = roster.read(tmp_path / "file")
+    reading = read(tmp_path / "file")
     assert "Not a directory" in str(reading.problems[0])
     plan = roster.plan(reading, everyone(store))
     assert plan.changes == ()
     assert not plan.pauses_everyone
-
-
-def test_files_that_cannot_be_read_are_problems(folder: Path) -> None:
-    (folder / "a.toml").mkdir()
-    (folder / "b.toml").symlink_to(folder / "nowhere")
-    os.mkfifo(folder / "c.toml")
-    (folder / "d.toml").write_bytes(b"\xff")
-    (folder / "e.toml").write_bytes(b"")
-    (folder / "f.toml").symlink_to("f.toml")
-    (folder / "g.toml").write_bytes(b"#" * (tomlfile.MOST_BYTES + 1))
-    (folder / "h.toml").symlink_to("/dev/zero")
-    write(folder, "ada")
-    reading = roster.read(folder)
-    assert [one.handle for one in reading.subscribers] == ["ada"]
-    assert [Path(one.path).name for one in reading.problems] == [f"{letter}.toml" for letter in "abcdefgh"]
-    assert all(one.remedy for one in reading.problems)
-    assert sorted(reading.refused) == list("abcdefgh")
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_a_file_without_permission_is_a_problem(folder: Path) -> None:
-    write(folder, "ada").chmod(0)
-    (problem,) = roster.read(folder).problems
-    assert "Permission denied" in problem.what
-
-
-def test_paths_are_shown_as_typed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(folder.parent)
-    (folder / "ada.toml").write_text('address = "ada@example.org"\nhour = 99')
-    (problem,) = roster.read(Path("profiles")).problems
-    assert str(problem).startswith("profiles/ada.toml:2: hour: ")
-
-
-@pytest.mark.parametrize("handle", ["ada", "Ada-Lovelace", "a.b_c", "7", "béla", "陈", "x" * 64, "a-", "a..b"])
-def test_handles_that_are_taken(handle: str) -> None:
-    assert roster.handle_problem(handle) == ""
-
-
-@pytest.mark.parametrize(
-    ("handle", "says"),
-    [
-        ("", "empty"),
-        ("-ada", "starts with '-'"),
-        (".ada", "starts with '.'"),
-        ("ada (copy)", "other signs"),
-        ("a/b", "other signs"),
-        ("a@b", "other signs"),
-        ("a~3", "other signs"),
-        ("a\n", "other signs"),
-        ("a\u202eb", "other signs"),
-        ("a\udcff", "other signs"),
-        ("x" * 65, "65 characters"),
-    ],
-)
-def test_handles_that_are_refused(handle: str, says: str) -> None:
-    assert says in roster.handle_problem(handle)
-
-
-@pytest.mark.skipif(sys.platform == "darwin", reason="needs a file system that takes any bytes")
-def test_no_file_name_can_steer_a_terminal(folder: Path) -> None:
-    for name in (b"\x1b[31m.toml", "a\u202eb.toml".encode(), b"\xff.toml", b"a\nb.toml", b"a b.toml", b"-x.toml"):
-        Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).write_text('address = "a@example.org"\n')
-    reading = roster.read(folder)
-    assert reading.subscribers == ()
-    assert len(reading.refused) == 6
-    assert all(str(one).isprintable() for one in reading.problems)
-    assert all(handle.isprintable() for handle in reading.refused)
-
-
-def test_names_that_differ_in_capitals_are_both_refused(folder: Path) -> None:
-    write(folder, "ada", "a@example.org")
-    write(folder, "Ada", "b@example.org")
-    write(folder, "bob")
-    reading = roster.read(folder)
-    assert [one.handle for one in reading.subscribers] == ["bob"]
-    assert sorted(reading.refused) == ["Ada", "ada"]
-    assert "ada.toml but for capital letters" in reading.problems[0].what
-
-
-def test_an_accent_is_one_letter_however_it_is_stored(folder: Path) -> None:
-    write(folder, "be\u0301la", "bela@example.org")
-    assert roster.read(folder).subscribers[0].handle == "b\u00e9la"
-
-
-def test_two_files_with_one_address_are_both_refused_with_their_lines(folder: Path) -> None:
-    write(folder, "ada", "same@example.org")
-    (folder / "bob.toml").write_text('name = "Bob"\n\naddress = "Same@Example.org"\n')
-    write(folder, "chen")
-    reading = roster.read(folder)
-    assert [one.handle for one in reading.subscribers] == ["chen"]
-    first, second = reading.problems
-    assert (first.line, first.key, second.line, second.key) == (1, "address", 3, "address")
-    assert "bob.toml:3" in first.what
-    assert "ada.toml:1" in second.what
-
-
-def test_an_invalid_file_holds_its_address_against_a_copy(folder: Path) -> None:
-    write(folder, "ada", "same@example.org", "hour = 99")
-    write(folder, "copy", "same@example.org")
-    reading = roster.read(folder)
-    assert reading.subscribers == ()
-    assert dict(reading.refused) == {"ada": "same@example.org", "copy": "same@example.org"}
-
-
-# ---- planning and applying
 
 
 def test_new_subscribers_and_nothing_the_second_time(store: Store, folder: Path) -> None:
@@ -269,13 +132,13 @@ def test_a_change_is_stored_and_said_in_words(store: Store, folder: Path) -> Non
         "trending: 0.2 → 0",
         "variety: 0.3 → 1",
     )
-    assert roster.merged(by_handle(store)["ada"], roster.read(folder).subscribers[0]) == by_handle(store)["ada"]
+    assert roster.merged(by_handle(store)["ada"], read(folder).subscribers[0]) == by_handle(store)["ada"]
     assert by_handle(store)["ada"].next_due_at == datetime(2026, 3, 4, 8, 0, tzinfo=UTC)
 
 
 def test_a_new_subscribers_details_are_what_is_not_the_default(folder: Path) -> None:
     write(folder, "ada", text='papers = 5\ninterests = ["a"]')
-    (change,) = roster.plan(roster.read(folder), []).changes
+    (change,) = roster.plan(read(folder), []).changes
     assert change.details == ("+ address ada@example.org", '+ interest "a"', "+ papers 5")
 
 
@@ -293,7 +156,7 @@ def test_no_change_is_too_small_to_be_seen(store: Store, folder: Path, before: s
     write(folder, "ada", text=before)
     apply(store, folder)
     write(folder, "ada", text=after)
-    (stored,), (file,) = everyone(store), roster.read(folder).subscribers
+    (stored,), (file,) = everyone(store), read(folder).subscribers
     assert roster.differs(stored, file)
     assert apply(store, folder).changes[0].fields
     assert not roster.differs(everyone(store)[0], file)
@@ -529,7 +392,7 @@ def test_the_name_of_one_who_is_gone_can_be_given_to_another(store: Store, folde
         parked: "ada@example.org",
     }
     assert by_handle(store)[parked].state is SubscriberState.UNSUBSCRIBED
-    assert roster.handle_problem(parked), "no file can be called so"
+    assert handle_problem(parked), "no file can be called so"
 
 
 def test_pausing_and_giving_the_name_away_at_once(store: Store, folder: Path) -> None:
@@ -621,19 +484,19 @@ def test_a_new_file_waits_for_a_name_that_is_still_taken(store: Store, folder: P
 
 
 def test_an_empty_or_missing_folder_would_pause_everyone(store: Store, folder: Path) -> None:
-    assert not roster.plan(roster.read(folder), []).pauses_everyone
+    assert not roster.plan(read(folder), []).pauses_everyone
     write(folder, "ada")
     write(folder, "bob")
     apply(store, folder)
     set_state(store, "bob", SubscriberState.UNSUBSCRIBED)
     (folder / "ada.toml").unlink()
     (folder / "bob.toml").unlink()
-    plan = roster.plan(roster.read(folder), everyone(store))
+    plan = roster.plan(read(folder), everyone(store))
     assert plan.pauses_everyone
     assert kinds(plan) == {"ada": "paused"}
-    assert roster.plan(roster.read(folder / "nowhere"), everyone(store)).pauses_everyone
+    assert roster.plan(read(folder / "nowhere"), everyone(store)).pauses_everyone
     apply(store, folder)
-    assert not roster.plan(roster.read(folder), everyone(store)).pauses_everyone, "nobody is active any more"
+    assert not roster.plan(read(folder), everyone(store)).pauses_everyone, "nobody is active any more"
 
 
 def test_replacing_the_only_profile_is_not_pausing_everyone(store: Store, folder: Path) -> None:
@@ -641,7 +504,7 @@ def test_replacing_the_only_profile_is_not_pausing_everyone(store: Store, folder
     apply(store, folder)
     (folder / "ada.toml").unlink()
     write(folder, "bob")
-    assert not roster.plan(roster.read(folder), everyone(store)).pauses_everyone
+    assert not roster.plan(read(folder), everyone(store)).pauses_everyone
 
 
 # ---- the store as it is at that moment
@@ -653,7 +516,7 @@ def test_apply_plans_against_the_store_of_the_moment(store: Store, folder: Path)
     (folder / "ada.toml").unlink()
     apply(store, folder)
     write(folder, "ada")
-    reading = roster.read(folder)
+    reading = read(folder)
     assert roster.plan(reading, everyone(store)).changes[0].kind == "resumed"
     set_state(store, "ada", SubscriberState.UNSUBSCRIBED)
     assert roster.apply(store, reading, NOW) == Plan(unchanged=1)
@@ -674,7 +537,7 @@ def test_nothing_is_written_when_something_fails(
 
     monkeypatch.setattr(subscribers, "add", fail)
     with pytest.raises(RuntimeError):
-        roster.apply(store, roster.read(folder), NOW)
+        roster.apply(store, read(folder), NOW)
     assert everyone(store) == before
 
 

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from digest.text import clean, fingerprint, readable, sentences
+from digest.fingerprint import fingerprint
+from digest.latex import readable
+from digest.text import clean, count, sentences
 
 ANYTHING = st.text(st.characters(exclude_categories=()), max_size=200)
 LATEXY = st.lists(
@@ -186,3 +188,7 @@ class TestSentences:
     @given(ANYTHING, st.integers(0, 80))
     def test_is_never_longer_than_promised(self, text: str, limit: int) -> None:
         assert len(sentences(text, limit)) <= limit + 1
+
+
+def test_things_are_counted_as_one_says_it() -> None:
+    assert [count(number, "letter") for number in (0, 1, 2)] == ["0 letters", "1 letter", "2 letters"]

@@ -53,7 +53,7 @@ COMMANDS = {
 def register(arguments: Sequence[str] = ()) -> None:
     """Add the command that the arguments name to `app`, or else every one.
 
-    The files of a few commands take a second to load, for what they rank with, and the others need not wait for it.
+    All of them take a while to load. What ranks takes a second more, so each file loads that in its commands.
     """
     words = [word for before, word in pairwise(["", *arguments]) if word[:1] != "-" and before != "--home"]
     named = " ".join(words[:2]) if " ".join(words[:2]) in COMMANDS else "".join(words[:1])

@@ -29,9 +29,9 @@ from digest.cli.common import (
     table,
 )
 from digest.cli.health import failing
-from digest.letters.subject import count
 from digest.model import LetterState, Subscriber
 from digest.store import couriers, editions, letters, outbox, papers, pauses, sources, subscribers, transitions
+from digest.text import count
 
 
 @app.command(epilog="Example: digest status --subscribers")

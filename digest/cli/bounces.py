@@ -31,7 +31,7 @@ from digest.config import Config
 from digest.delivery.bounces import MOST_BYTES
 from digest.delivery.incoming import NoMails, Waiting, mails_in
 from digest.errors import DigestError, Problem
-from digest.letters.subject import count
+from digest.text import count
 
 EX_TEMPFAIL = 75  # what tells a mail server to keep the mail and try again
 

@@ -8,9 +8,9 @@ import typer
 
 from digest import clock
 from digest.cli.common import Json, app, load_config, note, opened, row, say, say_json, show, table
-from digest.letters.subject import count
 from digest.model import LetterState
 from digest.store import accounts, outbox
+from digest.text import count
 
 
 @app.command(epilog="Example: digest check --repair")

@@ -28,8 +28,7 @@ from digest.cli.common import (
 )
 from digest.collect import Collected, Failure, collect
 from digest.config import Config
-from digest.letters.subject import count
-from digest.text import ended
+from digest.text import count, ended
 
 SHOWN = 5  # rejected records told per source; --json has more
 EXAMPLE = """\

@@ -30,11 +30,12 @@ from rich.text import Text
 from digest import __version__, config, tomlfile
 from digest.config import Config
 from digest.errors import CannotWrite, DigestError, FileInvalid, Problem, UnknownSubscriber
-from digest.letters.subject import count, main_reason, shorten
+from digest.letters.subject import main_reason, shorten
 from digest.model import Letter, Pick, Reason, Standing, Subscriber
 from digest.store import subscribers
 from digest.store.opening import Store, open_store
 from digest.store.pauses import EVERYTHING, Pause
+from digest.text import count
 
 app = typer.Typer(
     name="digest",

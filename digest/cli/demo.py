@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from digest import clock, config, roster
+from digest import clock, config, profile_folder, roster
 from digest.assembly import render_letter
 from digest.cli.common import app, cannot_write, complain, here, letter_rows, note, opened, say, show
 from digest.cli.setup import SAMPLES
@@ -18,10 +18,10 @@ from digest.edition import Press, due_by_hand
 from digest.errors import UserFileError
 from digest.ingest import ingest, pages_in, total
 from digest.letters.board import board
-from digest.letters.subject import count
 from digest.model import Letter, LetterState
 from digest.run import run
 from digest.store import letters, subscribers
+from digest.text import count
 
 MARK = ".digest-demo"  # only a folder with this file in it is ever cleared away
 DAYS = (date(2026, 3, 3), date(2026, 3, 4))  # a Tuesday and a Wednesday, for which there are sample pages
@@ -46,7 +46,7 @@ def demo(
             f"Took {count(len(pages), 'page')}: {sums.listings} listings of {sums.new} papers, "
             f"{sums.known + sums.merged} of them seen on more than one page."
         )
-        plan = roster.apply(store, roster.read(folder / "profiles"), now)
+        plan = roster.apply(store, profile_folder.read(folder / "profiles"), now)
         say(f"Took {count(len(plan.changes), 'profile')}.")
         say()
         press = Press(store, settings)

@@ -19,6 +19,17 @@ if TYPE_CHECKING:  # takes a while to load, which other commands should not
     from digest.letters.dkim import Signer
 
 PIECE = 68  # of a record, on a line of a zone file; the DNS takes up to 255 and joins them without a blank
+# Reserved for examples and tests (RFC 2606, RFC 6761), or for networks without names.
+NOBODYS = (
+    ".example.org",
+    ".example.com",
+    ".example.net",
+    ".example",
+    ".test",
+    ".invalid",
+    ".localhost",
+    ".localdomain",
+)
 
 
 class Kind(StrEnum):
@@ -76,6 +87,12 @@ def new(
         what = f"{FILE_NAME} has a key with the selector {selector!r}; give the new one another"
         raise typer.BadParameter(what, param_hint="--selector")
     path = out or home() / f"dkim-{selector}.pem"
+    domain = config.signing_domain
+    if "." not in domain or f".{domain}".endswith(NOBODYS):
+        note(
+            f"{domain} is no domain whose DNS can be yours: set `letter.from_address` in {FILE_NAME}; "
+            "`digest dkim show` then prints the record of its domain"
+        )
     try:
         pem = write_key(path, kind.value, bits or 2048)
     except FileExistsError:
@@ -83,7 +100,7 @@ def new(
         raise CannotWrite(path=here(path), detail="there is a file already", remedy=remedy) from None
     except OSError as error:
         raise cannot_write(error, path, "Name a file in a folder that this user may write with --out") from None
-    signer = Signer(selector, config.signing_domain, pem)
+    signer = Signer(selector, domain, pem)
     file = _as_configured(path, config)
     if json:
         say_json(_plain(signer, file))
@@ -98,11 +115,6 @@ def new(
     say(f"   add to {FILE_NAME}:")
     say()
     say(f"[[dkim.keys]]\nselector = {_quoted(selector)}\nfile = {_quoted(file)}")
-    if "." not in signer.domain or signer.domain.endswith(".localdomain"):
-        note(
-            f"nobody can look up {signer.domain}: set `letter.from_address`, "
-            "and `digest dkim show` prints the record of its domain"
-        )
 
 
 @dkim_app.command(epilog="Example: digest dkim show --selector digest")

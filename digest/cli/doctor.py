@@ -14,7 +14,6 @@ from rich.text import Text
 
 from digest.cli import common
 from digest.cli.common import Json, app, hinted, home, row, say, say_json, show, table
-from digest.doctor.examine import examine
 from digest.doctor.result import Result, Verdict
 from digest.letters.subject import shorten
 
@@ -34,6 +33,8 @@ def doctor(
     server, one-click unsubscribing, the clock, the disk, the store. Sends no letter and changes nothing. Each check
     says what was seen and what to do. Exits with 1 where one fails.
     """
+    from digest.doctor.examine import examine  # asks the DNS, mail servers and pages: much to load
+
     results = asyncio.run(examine(home(), offline=offline))
     if json:
         say_json([_plain(one) for one in results])

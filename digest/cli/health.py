@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from digest.cli.common import hinted
-from digest.letters.subject import count
 from digest.store.sources import FAILED, Day, Health
-from digest.text import ended
+from digest.text import count, ended
 
 
 def failing(health: Mapping[str, Health], days: Mapping[str, Sequence[Day]]) -> dict[str, str]:

@@ -28,10 +28,10 @@ from digest.cli.common import (
 from digest.cli.profiles import profiles_app
 from digest.config import Config
 from digest.errors import UnknownSubscriber
-from digest.letters.subject import count
 from digest.libraries import Imported
 from digest.model import FeedbackKind, Subscriber
 from digest.store.opening import Store
+from digest.text import count
 
 SHOWN = 5  # rejected entries told per file; --json has all
 _COUNTED = ("entries", "new", "known", "duplicates", "without abstract", "rejected")

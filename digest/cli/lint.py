@@ -34,9 +34,9 @@ from digest.cli.readers import find
 from digest.edition import Press
 from digest.errors import DigestError, UserFileError
 from digest.letters.lint import Finding, Severity, lint, lint_html
-from digest.letters.subject import count
 from digest.model import SubscriberState
 from digest.store import subscribers
+from digest.text import count
 
 MAIL, PAGE, TEXT = ".eml", (".html", ".htm"), ".txt"
 

@@ -17,7 +17,7 @@ from threading import Lock
 from typing import Any
 from urllib.parse import urlencode
 
-from digest import clock, config, roster
+from digest import clock, config, profile_folder
 from digest.assembly import compose, composer_of, render_letter
 from digest.cli import readers
 from digest.cli.common import what_paid, what_trends
@@ -95,7 +95,7 @@ class Maker:
         self._press: Press | None = None
         self._opened: object = None
         self._made: dict[object, Made] = {}
-        self._read: tuple[object, roster.Reading] | None = None
+        self._read: tuple[object, profile_folder.Reading] | None = None
         self._names: dict[str, None] = {}  # who was shown, and is watched however many there are
 
     def close(self) -> None:
@@ -170,12 +170,12 @@ class Maker:
             self._opened = wanted
         return self._store, self._press
 
-    def _profiles(self, settings: Config) -> roster.Reading:
+    def _profiles(self, settings: Config) -> profile_folder.Reading:
         """What the profile files say, read anew when one of them has changed."""
         folder = settings.path(settings.edition.profiles)
         stamps = [_stamp(folder), *map(_stamp, sorted(folder.glob("*.toml")))]
         if self._read is None or self._read[0] != stamps:
-            self._read = stamps, roster.read(folder)
+            self._read = stamps, profile_folder.read(folder)
         return self._read[1]
 
     def _offered(self) -> list[str]:

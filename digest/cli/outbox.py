@@ -9,10 +9,10 @@ import typer
 from digest import clock
 from digest.cli.common import Json, app, load_config, local, note, opened, paused, row, say, say_json, show, table
 from digest.errors import NotUncertain
-from digest.letters.subject import count
 from digest.model import LetterState
 from digest.store import couriers, letters, outbox, pauses, transitions
 from digest.store.pauses import EVERYTHING, Pause
+from digest.text import count
 
 outbox_app = typer.Typer(
     help="Letters that wait or are in doubt.",

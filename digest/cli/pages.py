@@ -29,7 +29,7 @@ from digest.cli.common import (
 )
 from digest.config import Config
 from digest.ingest import Forgotten, Ingested, forget, ingest, pages_in, total
-from digest.letters.subject import count
+from digest.text import count
 
 SHOWN = 5  # rejected or flagged entries told per page; --json has all
 

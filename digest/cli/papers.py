@@ -11,14 +11,14 @@ import typer
 from digest.cli.common import Day, Json, app, load_config, note, opened, row, say, say_json, show, table
 from digest.cli.sparkline import sparkline
 from digest.errors import AmbiguousPaper, NoSuchPaper
-from digest.letters.subject import count
+from digest.fingerprint import fingerprint
 from digest.model import Listing, Paper
 from digest.sources.identity import paper_key, title_key
 from digest.store import listings, papers, search
 from digest.store.listings import Count
 from digest.store.opening import Store
 from digest.store.search import Reach
-from digest.text import clean, fingerprint
+from digest.text import clean, count
 
 MOST_NAMED = 10  # papers that an ambiguous title may mean
 MOST_COUNTS = 30  # bars of a row of votes

@@ -43,8 +43,8 @@ from digest.config import FILE_NAME
 from digest.edition import Press
 from digest.errors import UserFileError
 from digest.letters.compose import Rendered
-from digest.letters.subject import count
 from digest.model import Letter, Verdict
+from digest.text import count
 
 
 @app.command(epilog="Example: digest preview alice --explain")

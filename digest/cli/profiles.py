@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from digest import clock, roster
+from digest import clock, profile_folder, roster
 from digest.cli.common import (
     Json,
     app,
@@ -28,10 +28,10 @@ from digest.cli.common import (
 )
 from digest.cli.setup import EXAMPLE_ADDRESS, SAMPLES
 from digest.errors import FileInvalid, Problem, StoreMissing, UserFileError
-from digest.letters.subject import count
 from digest.library import profile_file
 from digest.roster import Plan
 from digest.store import subscribers
+from digest.text import count
 
 profiles_app = typer.Typer(
     help="Check, compare, apply or edit profile files.",
@@ -49,7 +49,7 @@ def check(json: Json = False) -> None:
     File, line, key and remedy of each problem; exit code 3 if there is any.
     """
     config = load_config()
-    reading = roster.read(config.path(config.edition.profiles))
+    reading = profile_folder.read(config.path(config.edition.profiles))
     if json:
         say_json(
             {
@@ -69,7 +69,7 @@ def check(json: Json = False) -> None:
 def diff(json: Json = False) -> None:
     """Show what `digest profiles apply` would change. Changes nothing."""
     config = load_config()
-    reading = roster.read(config.path(config.edition.profiles))
+    reading = profile_folder.read(config.path(config.edition.profiles))
     try:
         with opened(config, create=False) as store, store.read() as connection:
             plan = roster.plan(reading, subscribers.everyone(connection), roster.held(connection, reading))
@@ -86,7 +86,7 @@ def apply(
     """Show the plan and carry it out. A file that was removed pauses its subscriber; memory is never deleted."""
     config = load_config()
     folder = config.path(config.edition.profiles)
-    reading = roster.read(folder)
+    reading = profile_folder.read(folder)
     with opened(config) as store:
         with store.read() as connection:
             plan = roster.plan(reading, subscribers.everyone(connection), roster.held(connection, reading))
@@ -107,10 +107,10 @@ def edit(name: Annotated[str, typer.Argument(help="The handle; a new one starts 
     config = load_config()
     folder = config.path(config.edition.profiles)
     path = folder / f"{name}.toml"
-    if problem := roster.handle_problem(name):
+    if problem := profile_folder.handle_problem(name):
         raise UserFileError(path=path, detail=problem)
     if not path.exists():
-        reading = roster.read(folder)
+        reading = profile_folder.read(folder)
         addresses = {one.address: one.handle for one in reading.subscribers}
         if name in addresses or "@" in name:
             raise unknown(name, [addresses.get(name, "")])
@@ -163,14 +163,14 @@ def _problems(data: bytes, path: Path, handle: str, folder: Path) -> list[Proble
         reader = profile_file.parse(data, here(path), handle)
     except FileInvalid as error:
         return list(error.problems)
-    for other in roster.read(folder).subscribers:
+    for other in profile_folder.read(folder).subscribers:
         if other.handle != handle and other.address.casefold() == reader.address.casefold():
             taken = f"{other.handle}.toml has this address already"
             return [Problem(here(path), None, "address", taken, "one address, one profile")]
     return []
 
 
-def _show(plan: Plan, reading: roster.Reading, json: bool, *, done: bool = False) -> None:
+def _show(plan: Plan, reading: profile_folder.Reading, json: bool, *, done: bool = False) -> None:
     problems = (*reading.problems, *plan.problems)
     if json:
         say_json(

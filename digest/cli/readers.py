@@ -9,6 +9,7 @@ from digest.cli.common import unknown
 from digest.config import Config
 from digest.errors import FileInvalid, Problem, UserFileError
 from digest.model import Subscriber, SubscriberState
+from digest.profile_folder import Reading, read
 from digest.store import subscribers
 from digest.store.opening import Store
 
@@ -27,7 +28,7 @@ class Everyone:
     problems: dict[str, list[Problem]]  # of profile files, by their handles
 
 
-def find(config: Config, store: Store, name: str, draft: bool, reading: roster.Reading | None = None) -> Shown:
+def find(config: Config, store: Store, name: str, draft: bool, reading: Reading | None = None) -> Shown:
     """The subscriber as applied, else as the file has it; a note where the two differ.
 
     `reading` is of the profile files, for who has read them already. Raises `UnknownSubscriber`, and with `draft`
@@ -36,7 +37,7 @@ def find(config: Config, store: Store, name: str, draft: bool, reading: roster.R
     with store.read() as connection:
         stored = subscribers.find(connection, name)
         everyone = subscribers.everyone(connection)
-    reading = reading or roster.read(config.path(config.edition.profiles))
+    reading = reading or read(config.path(config.edition.profiles))
     handle = stored.handle if stored else name
     mine = next(
         (one for one in reading.subscribers if name in (one.handle, one.address) or one.handle == handle), None
@@ -66,7 +67,7 @@ def everyone(config: Config, store: Store, draft: bool) -> Everyone:
         stored = subscribers.everyone(connection)
         if not draft:
             return Everyone(tuple(stored), {})
-        reading = roster.read(config.path(config.edition.profiles))
+        reading = read(config.path(config.edition.profiles))
         plan = roster.plan(reading, stored, roster.held(connection, reading))
     after = {one.handle: one for one in stored}
     for change in plan.changes:
@@ -80,6 +81,6 @@ def everyone(config: Config, store: Store, draft: bool) -> Everyone:
     return Everyone(tuple(after[handle] for handle in sorted(after)), problems)
 
 
-def _of_file(reading: roster.Reading, handle: str) -> list[Problem]:
+def _of_file(reading: Reading, handle: str) -> list[Problem]:
     path = reading.files.get(handle)
     return [one for one in reading.problems if path is not None and one.path == str(path)]

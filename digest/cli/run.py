@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from digest import assembly, clock, roster
+from digest import assembly, clock, profile_folder, roster
 from digest.cli.common import (
     NO_SUBSCRIBERS,
     Day,
@@ -30,12 +30,12 @@ from digest.cli.common import (
 )
 from digest.config import Config
 from digest.edition import Due, Press, by_slot, due_by_hand
-from digest.letters.subject import count
 from digest.model import Letter, LetterState, Subscriber, SubscriberState
 from digest.run import Ran
 from digest.run import run as run_edition
 from digest.store import letters, outbox, subscribers
 from digest.store.opening import Store
+from digest.text import count
 
 SHOWN = 30  # letters in the table; a run for thousands is summed up
 
@@ -169,7 +169,7 @@ def _tell(ran: Ran, done: list[Letter]) -> None:
 
 
 def _warn_of_unapplied(config: Config, everyone: list[Subscriber]) -> None:
-    reading = roster.read(config.path(config.edition.profiles))
+    reading = profile_folder.read(config.path(config.edition.profiles))
     plan = roster.plan(reading, everyone)
     problems = len(reading.problems) + len(plan.problems)
     if problems:

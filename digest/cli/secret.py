@@ -14,7 +14,7 @@ import typer
 from digest import config as configuration
 from digest.cli.common import app, cannot_write, here, load_config, note, say
 from digest.errors import FileInvalid, Problem
-from digest.letters.subject import count
+from digest.text import count
 from digest.tokens import SECRET_BYTES
 
 secret_app = typer.Typer(

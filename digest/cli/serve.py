@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 
-from digest import assembly, service
+from digest import assembly
 from digest.cli.common import app, load_config
 
 
@@ -17,6 +17,8 @@ def serve() -> None:
     Every 15 minutes it reads what came back to the mailbox that [bounces.imap] names.
     SIGTERM finishes what is under way and exits with 0. A restart forgets nothing and sends nothing twice.
     """
+    from digest import service  # its scheduler and its clients for the network take a while to load
+
     config = load_config()
     assembly.check(config)  # a folder that is not there should be said now, not at the first letter
     logging.basicConfig(

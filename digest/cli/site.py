@@ -15,9 +15,9 @@ from digest.config import Config
 from digest.edition import Press
 from digest.errors import DigestError, Problem
 from digest.letters.compose import Composer
-from digest.letters.subject import count
 from digest.letters.templates import environment
 from digest.model import Letter, LetterState, Subscriber, SubscriberState
+from digest.text import count
 
 LETTERS = "letters"  # the folder of the letters, beside the index
 KINDS = ("html", "txt", "eml")

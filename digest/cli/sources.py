@@ -30,9 +30,9 @@ from digest.cli.health import trouble
 from digest.cli.sparkline import sparkline
 from digest.config import FILE_NAME, Config
 from digest.errors import StoreMissing, UserFileError
-from digest.letters.subject import count
 from digest.store import sources as stored
 from digest.store.sources import EMPTY, FAILED, Day, Health
+from digest.text import count
 
 SHOWN = 5  # rejected feeds told; --json has all
 DAYS = 14  # shown of each source

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from textwrap import shorten
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,10 +12,12 @@ from digest import clock, suggestions
 from digest.cli.common import Json, here, hinted, load_config, note, opened, say, say_json
 from digest.cli.libraries import reader_of
 from digest.cli.profiles import profiles_app
-from digest.letters.subject import count
 from digest.library.profile_edit import written
-from digest.ranking.suggest import Suggestion
 from digest.suggestions import LEAST_LIKES, Suggested
+from digest.text import count
+
+if TYPE_CHECKING:
+    from digest.ranking.suggest import Suggestion
 
 TITLES = 2  # shown of the papers behind a suggestion
 WIDTH = 80

@@ -27,10 +27,10 @@ from digest.cli.common import (
 )
 from digest.errors import NotSuppressed, UserFileError
 from digest.fields import check_address
-from digest.letters.subject import count
 from digest.model import SubscriberState
 from digest.store import suppressions as stored
 from digest.store.suppressions import REASONS
+from digest.text import count
 
 suppressions_app = typer.Typer(
     help="The addresses that must not be written to.",

@@ -16,8 +16,8 @@ from digest.errors import ConfigMissing, FileInvalid, Problem
 from digest.language import languages
 from digest.letters.check import check as faults_of
 from digest.letters.samples import sample_letters
-from digest.letters.subject import count
 from digest.letters.templates import NAMES, Templates
+from digest.text import count
 
 templates_app = typer.Typer(
     help="Check or copy the letter's templates.",

@@ -9,11 +9,11 @@ from functools import partial
 from digest import clock
 from digest.collecting.round import Places, Round, Work, days_from, worthless
 from digest.errors import FetchFailed, FetchStopped, SourceUnreadable
-from digest.letters.subject import count
 from digest.sources import arxiv
 from digest.store import sources
 from digest.store.opening import Store
 from digest.store.sql import batched
+from digest.text import count
 
 PAGE = 200  # papers in one answer of the API
 STRETCH = 7  # days that are asked for at once

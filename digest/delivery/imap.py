@@ -16,6 +16,7 @@ from digest.delivery.replies import clean_reply
 from digest.errors import MailboxUnusable
 
 TIMEOUT_SECONDS = 30.0
+PARTING_SECONDS = 1.0  # a server that hangs need not hear that we go
 
 
 class Mailbox:
@@ -82,6 +83,7 @@ class Mailbox:
             yield connection
         finally:
             with contextlib.suppress(Exception):
+                connection.socket().settimeout(PARTING_SECONDS)
                 connection.logout()
 
     def _context(self) -> ssl.SSLContext:

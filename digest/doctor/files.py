@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shlex
 import stat
 import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from digest import config as configuration
+from digest import privacy
 from digest.assembly import links_of, templates_of
 from digest.config import FILE_NAME, Config
 from digest.doctor.result import Patient, Result, fail, ok, unknown, warn
@@ -37,7 +37,7 @@ def _config(config: Config) -> Result:
     try:
         if urlsplit(config.store.url).password and path.stat().st_mode & stat.S_IROTH:
             seen = f"{path} is in order, but everybody on this machine may read the password in `[store] url`"
-            return warn(name, seen, f"`chmod 600 {shlex.quote(str(path))}`")
+            return warn(name, seen, privacy.remedy(path))
     except (OSError, ValueError):
         pass  # it has been read; a strange URL is the store's to tell
     return ok(name, f"{path} is in order")
@@ -55,13 +55,10 @@ def writable(name: str, folder: Path, seen: str = "") -> Result:
 
 def secret_file(name: str, path: Path, seen: str) -> Result:
     """A file that is in order as far as others may not read it. Raises OSError."""
-    mode = stat.S_IMODE(path.stat().st_mode)
-    close = f"`chmod 600 {shlex.quote(str(path))}`"
-    if mode & (stat.S_IROTH | stat.S_IWOTH):
-        return fail(name, f"{path} (mode {mode:04o}): everybody on this machine may read or write it", close)
-    if mode & stat.S_IWGRP:
-        return warn(name, f"{path} (mode {mode:04o}): its group may change it", close)
-    return ok(name, f"{path} (mode {mode:04o}): {seen}")
+    shown = f"{path} (mode {stat.S_IMODE(path.stat().st_mode):04o})"
+    if who := privacy.exposure(path):
+        return (fail if privacy.everybody_may(path) else warn)(name, f"{shown}: {who}", privacy.remedy(path))
+    return ok(name, f"{shown}: {seen}")
 
 
 def _there(path: Path) -> Path:

@@ -9,10 +9,10 @@ from digest.doctor.pages import judge_clock
 from digest.doctor.relay import NO_NETWORK
 from digest.doctor.result import Patient, Result, fail, ok, see, unknown, warn
 from digest.errors import StoreError, StoreMissing
-from digest.letters.subject import count
 from digest.model import LetterState
 from digest.store import health
 from digest.store.health import Database, Sums
+from digest.text import count
 from digest.threads import in_thread
 
 PATIENCE = 4.5  # seconds, for the connection and for each statement

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from digest.letters.compose import Rendered
-from digest.letters.subject import ENGLISH, count
+from digest.letters.subject import ENGLISH
 from digest.letters.templates import environment
 from digest.model import Letter
+from digest.text import count
 
 
 @dataclass(frozen=True, slots=True)

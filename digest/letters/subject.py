@@ -79,10 +79,6 @@ def main_reason(pick: Pick) -> Reason | None:
     return max(pick.reasons, key=lambda reason: (reason.kind != "more", reason.share), default=None)
 
 
-def count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def shorten(text: str, limit: int) -> str:
     """Cut at a space where there is one in the last third, and show that something is missing."""
     if len(text) <= limit:

@@ -13,7 +13,6 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from digest.config import Config
 from digest.model import Letter, Subscriber
 from digest.tokens import Keys, number_of
 
@@ -42,16 +41,6 @@ class Returns:
     def _tagged(self, tag: str) -> str:
         local, _, domain = self.address.rpartition("@")
         return f"{local}+{tag}@{domain}"
-
-
-def envelope_sender(config: Config, keys: Keys | None, letter: Letter) -> str:
-    """Whom a letter comes from on its envelope: `from_address`, or its own signed address where `bounces.address`
-    is set; that needs `keys`, of `web.secret_file`."""
-    if not config.bounces.address:
-        return config.letter.from_address
-    if keys is None:
-        raise ValueError("bounces.address is set, and there are no keys to sign with")
-    return Returns(config.bounces.address, keys).sender(letter)
 
 
 @dataclass(frozen=True, slots=True)

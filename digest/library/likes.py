@@ -10,9 +10,10 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from digest.errors import Problem
+from digest.latex import readable
 from digest.model import Paper
 from digest.ranking.tasks import Like
-from digest.text import clean, readable
+from digest.text import clean
 
 # What pydantic finds → what is wrong, and the remedy.
 ONE_EACH = "write one JSON object on each line"

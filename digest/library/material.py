@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 
+from digest.latex import readable
 from digest.model import Paper, Rejected
 from digest.sources.identity import paper_key, title_key
-from digest.text import clean, readable
+from digest.text import clean
 
 LONGEST_TITLE = 1_000  # characters; more is not a title
 LONGEST_ABSTRACT = 20_000  # characters; what is longer is the paper itself, and is cut

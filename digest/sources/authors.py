@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from digest.text import fingerprint
+from digest.fingerprint import fingerprint
 
 # These stand for people who are named elsewhere.
 _GROUP = re.compile(r"\b(?:collaborations?|consortium|team|group|network|et al|others|anonymous)\b", re.IGNORECASE)

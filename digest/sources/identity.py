@@ -13,10 +13,12 @@ from functools import lru_cache
 from hashlib import blake2b
 from urllib.parse import unquote
 
+from digest.fingerprint import fingerprint
+from digest.latex import readable
 from digest.model import Paper
 from digest.sources.authors import shared
 from digest.sources.sketch import resemblance, shingles
-from digest.text import clean, fingerprint, readable
+from digest.text import clean
 
 # Words that two abstracts share, as a part of all their words (Jaccard). On three real saved pages the 38 pairs of
 # repeats all share 1.0, and the most alike of 30,097 pairs of different papers share 0.24. The threshold leaves

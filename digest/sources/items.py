@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from digest.latex import readable
 from digest.model import Link, Paper
 from digest.sources.identity import paper_key, title_key
 from digest.sources.weblinks import links_in, web_link
-from digest.text import clean, readable
+from digest.text import clean
 
 MOST_VOTES = 2**31 - 1  # what the store's numbers hold
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from hashlib import blake2b
 from urllib.parse import quote
 
+from digest.latex import readable
 from digest.model import Entry, Link, Paper, Record
 from digest.sources.identity import title_key
 from digest.sources.markup import plain
 from digest.sources.weblinks import links_in
-from digest.text import readable
 
 MOST_AUTHORS = 5_000  # the largest collaborations have some 3,000
 LONGEST_ABSTRACT = 20_000  # characters; what is longer is a paper, not its abstract

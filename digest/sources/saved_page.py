@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from math import log
 from statistics import median
 
+from digest.latex import readable
 from digest.model import Entry, Page, Paper, Rejected, StatedDay
 from digest.sources.encoding import decoded
 from digest.sources.header import without_header, without_noise
@@ -22,7 +23,6 @@ from digest.sources.identity import same_paper, title_key
 from digest.sources.labels import ABSTRACT, MORE_TITLE, TITLE, labels_of, unwrapped
 from digest.sources.lines import ENDS, LONGEST_TITLE, Line, lines_of
 from digest.sources.weblinks import links_in
-from digest.text import readable
 
 
 def parse(data: bytes, name: str) -> Page:

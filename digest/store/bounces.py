@@ -86,20 +86,6 @@ def note(connection: sa.Connection, one: Bounce, now: datetime, source: str) -> 
     return Noted(new, suppressions.add(connection, entry))
 
 
-def note_refusal(
-    connection: sa.Connection, address: str, reply: str, now: datetime, letter_id: int | None = None
-) -> bool:
-    """A server refused a letter for good and nobody knows why. True where the address is suppressed for it now."""
-    return note(connection, Bounce(address, "refused", now, reply, letter_id), now, "smtp").suppressed
-
-
-def note_no_mailbox(
-    connection: sa.Connection, address: str, reply: str, now: datetime, letter_id: int | None = None
-) -> bool:
-    """A server said that there is no such mailbox. True where the address is suppressed for it now."""
-    return note(connection, Bounce(address, "no-mailbox", now, reply, letter_id), now, "smtp").suppressed
-
-
 def _enough(connection: sa.Connection, one: Bounce, new: bool) -> bool:
     rule = RULES[one.kind]
     if rule.needed == 1:

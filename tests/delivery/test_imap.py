@@ -5,16 +5,20 @@ from __future__ import annotations
 import socket
 import ssl
 from pathlib import Path
+from threading import Event, Thread, Timer
 
 import pytest
 import trustme
 from scripted_imap import DROP, ScriptedImap
 
-from digest.config import ImapConfig
+from digest.bounces import in_mailbox
+from digest.config import ImapConfig, parse
+from digest.delivery import imap
 from digest.delivery.bounces import MOST_BYTES
 from digest.delivery.imap import Mailbox
 from digest.errors import MailboxUnusable
 
+WAIT = b"* OK one moment\r\n"
 MAILS = [b"Subject: one\r\n\r\n\xff1\r\n", b"Subject: two\r\n\r\n)\r\n* BYE\r\n", b""]
 
 
@@ -42,6 +46,33 @@ def test_unread_mails_are_read_and_marked_and_none_is_deleted() -> None:
     verbs = {one.split(" ")[0] for one in server.commands}
     assert verbs == {"CAPABILITY", "LOGIN", "SELECT", "SEARCH", "FETCH", "STORE", "LOGOUT"}
     assert all(r"+FLAGS.SILENT (\Seen)" in one for one in server.commands if one.startswith("STORE"))
+
+
+@pytest.mark.parametrize("verb", ["GREETING", "CAPABILITY", "LOGIN", "SELECT", "SEARCH", "FETCH", "STORE"])
+def test_a_server_that_hangs_keeps_nobody_who_is_to_stop(verb: str, tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("sesame")
+    stop = Event()
+    with ScriptedImap(MAILS, answers={verb: b"" if verb == "GREETING" else WAIT}) as server:
+        login = f'host = "127.0.0.1"\nport = {server.port}\ntls = "none"\nuser = "ada"\npassword_file = "password"'
+        settings = parse(f"[bounces.imap]\n{login}".encode(), tmp_path)
+        Timer(0.5, stop.set).start()
+        found = []
+        for mail in in_mailbox(settings, stop):
+            found.append(mail.data)
+            mail.seen()
+            if stop.is_set():
+                break
+    assert found == (MAILS[:1] if verb == "STORE" else [])
+
+
+def test_a_server_that_hangs_at_the_end_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imap, "TIMEOUT_SECONDS", 3600)
+    with ScriptedImap(MAILS, answers={"LOGOUT": WAIT}) as server:
+        reading = Thread(target=read, args=(box(server),), daemon=True)
+        reading.start()
+        reading.join(60)
+        assert not reading.is_alive()
+    assert server.seen == {100, 101, 102}
 
 
 def test_a_huge_mail_is_fetched_in_part() -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import stat
 
+import pytest
 from command import Digest
 
-from digest import config
+from digest import config, privacy
 from digest.tokens import Keys
 
 
@@ -52,3 +53,30 @@ def test_a_folder_that_cannot_be_made_is_named(digest: Digest) -> None:
     digest.write("config.toml", '[web]\nsecret_file = "profiles/alice.toml/secret"\n')
     digest.profile("alice")
     assert "a file is where the folder should be" in digest("secret", "new", code=3).err
+
+
+def test_who_else_may_read_what_is_secret_is_said_once(digest: Digest, caplog: pytest.LogCaptureFixture) -> None:
+    digest("secret", "new")
+    digest("dkim", "new")
+    digest.write(
+        "config.toml",
+        '[letter]\nfrom_address = "letters@example.org"\n[web]\nbase_url = "https://digest.example.org"\n'
+        '[bounces]\naddress = "back@example.org"\n[[dkim.keys]]\nselector = "digest"\nfile = "dkim-digest.pem"\n',
+    )
+    digest.profile("alice")
+    digest("profiles", "apply")
+    digest("run")
+    assert not caplog.messages, "both were made for their owner alone"
+    (digest.home / "secret").chmod(0o644)
+    (digest.home / "dkim-digest.pem").chmod(0o640)
+    privacy.warn_of_exposure.cache_clear()
+    digest("run")
+    digest("run")
+    told = [
+        f"{digest.home}/{name}: {who}, and so sign as you — `chmod 600 {digest.home}/{name}`"
+        for name, who in (
+            ("dkim-digest.pem", "its group may read it"),
+            ("secret", "everybody on this machine may read or write it"),
+        )
+    ]
+    assert sorted(caplog.messages) == told

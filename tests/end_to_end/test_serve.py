@@ -139,17 +139,33 @@ def test_a_kill_forgets_nothing_either(home: Digest, serve: Callable[[], Serving
     assert len(home.mails()) == 1
 
 
-def test_a_mailbox_that_is_silent_delays_no_letter(home: Digest, serve: Callable[[], Serving]) -> None:
+def mailbox(home: Digest, silent: socket.socket) -> None:
+    """A mailbox whose server takes connections and says nothing."""
+    silent.settimeout(PATIENCE)
+    text = (home.home / "config.toml").read_text("utf-8")
+    login = 'tls = "none"\nuser = "back"\npassword_file = "password"\n'
     home("secret", "new")
+    home.write("password", "sesame")
+    port = silent.getsockname()[1]
+    home.write("config.toml", f'{text}[bounces.imap]\nhost = "127.0.0.1"\nport = {port}\n{login}')
+
+
+def test_a_mailbox_that_is_silent_does_not_delay_the_end(home: Digest, serve: Callable[[], Serving]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        mailbox(home, silent)
+        running = serve()
+        connection, _ = silent.accept()
+        with connection:
+            assert running.terminate() == 0
+        assert running.said("ended")
+        assert not running.said("imap 127.0.0.1"), "it waited for the server until that was given up"
+
+
+def test_a_mailbox_that_is_silent_delays_no_letter(home: Digest, serve: Callable[[], Serving]) -> None:
     drop(home, "today", PAPERS)
     due(home, datetime.now(UTC) - timedelta(minutes=1))
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        silent.settimeout(PATIENCE)
-        port = silent.getsockname()[1]
-        text = (home.home / "config.toml").read_text("utf-8")
-        login = 'tls = "none"\nuser = "back"\npassword_file = "password"\n'
-        home.write("password", "sesame")
-        home.write("config.toml", f'{text}[bounces.imap]\nhost = "127.0.0.1"\nport = {port}\n{login}')
+        mailbox(home, silent)
         running = serve()
         connection, _ = silent.accept()
         running.wait(lambda: len(home.mails()) == 1)

@@ -162,10 +162,20 @@ def test_a_wrong_call_makes_no_file(digest: Digest, arguments: list[str], said: 
     assert not list(digest.home.glob("*.pem"))
 
 
-def test_an_address_that_nobody_can_look_up_is_told(digest: Digest) -> None:
-    assert "localdomain" not in digest("dkim", "new", "--selector", "a").err
-    digest.write("config.toml", "")
-    assert "set `letter.from_address`" in digest("dkim", "new", "--selector", "b").err
+@pytest.mark.parametrize(
+    ("address", "domain"),
+    [("", "localhost.localdomain"), ("a@example.org", "example.org"), ("a@news.example", "news.example")],
+)
+def test_an_address_whose_domain_is_nobodys_is_told_before_a_key_is_made(
+    digest: Digest, address: str, domain: str
+) -> None:
+    digest.write("config.toml", f'[letter]\nfrom_address = "{address}"\n' if address else "")
+    err = digest("dkim", "new", "--out", "no/such/folder.pem", code=3).err
+    assert err.startswith(f"{domain} is no domain whose DNS can be yours: set `letter.from_address` in config.toml")
+    assert "error: no/such/folder.pem" in err
+    digest("dkim", "new")  # the key is as good for any domain
+    digest.write("config.toml", '[letter]\nfrom_address = "a@letters.nowhere.org"\n')
+    assert digest("dkim", "new", "--selector", "a").err == ""
 
 
 # ---- its record

@@ -231,6 +231,37 @@ def test_a_title_may_speak_of_tags() -> None:
 # ---- nothing can make it fall over
 
 
+@pytest.mark.parametrize(
+    ("opened", "after", "what"),
+    [
+        ("<!--", " >", "a comment"),
+        ("<!-- -- ", "->", "a comment"),
+        ("<!--", "", "a tag or comment"),
+        ("<a ", "", "a tag or comment"),
+        ("</", "", "a tag or comment"),
+    ],
+)
+def test_what_never_ends_is_named_with_its_line_however_much_of_it_there_is(
+    opened: str, after: str, what: str
+) -> None:
+    """A parser that looks for the end from each beginning takes hours for these."""
+    page = HTML + "\n" + opened * (900_000 // len(opened)) + after
+    [told] = [one for one in lint_html(page) if "never closed" in one.message]
+    line = page.count("\n") + 1
+    assert (told.rule, told.message, told.where) == ("nesting", f"{what} is never closed", f"HTML line {line}")
+    assert told.remedy == "Close it; nothing after it was looked at"
+
+
+def test_a_tag_may_have_very_many_attributes() -> None:
+    page = spoiled(P, f"<p {'a b ' * 100_000}>They count to four.")
+    assert "<p> has a twice" in {one.message for one in lint_html(page)}
+
+
+def test_a_block_may_hold_very_many_words_from_right_to_left() -> None:
+    page = spoiled(P, f"<p>{'<b>שלום</b> ' * 30_000}</p>{P}")
+    assert (ERROR, "dir") in found(page)
+
+
 def test_a_page_of_open_tags_is_refused_in_words() -> None:
     assert any("tags are open" in one.message for one in lint_html(HTML + "<div>" * 50_000))
 

@@ -20,6 +20,7 @@ from digest.letters.mime import display_name, message_id, one_line
 from digest.letters.subject import ENGLISH
 from digest.letters.templates import Templates
 from digest.letters.wording import placed
+from digest.library.profile_file import ProfileFile
 from digest.model import Interest, Letter, Link, Paper, Pick, Profile, Reason, Subscriber
 
 TEMPLATES = Templates()
@@ -215,6 +216,17 @@ def also_trending() -> Letter:
     return letter(picks=daily().picks[:2], also=daily().picks[2:])
 
 
+def as_long_as_profiles_allow() -> Letter:
+    """Each paper with a link of every kind."""
+    most = {
+        name: next(one.le for one in ProfileFile.model_fields[name].metadata if hasattr(one, "le"))
+        for name in ("papers", "also_trending")
+    }
+    links = tuple(Link(label, f"https://a.example/{label}") for label in ("abstract", "pdf", "page", "code"))
+    pick = Pick(Paper("A", links=links), 50.0, 1.0, 1.0)
+    return letter(picks=(pick,) * most["papers"], also=(pick,) * most["also_trending"])
+
+
 def also_without_room() -> Letter:
     return replace(too_long(), picks=too_long().picks[:30], also=too_long().picks[30:36])
 
@@ -227,6 +239,7 @@ KINDS = (
     without_reasons,
     too_long,
     also_trending,
+    as_long_as_profiles_allow,
     also_without_room,
     trending_only,
     worst_case,

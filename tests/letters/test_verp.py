@@ -10,28 +10,33 @@ from hypothesis import strategies as st
 from mails import parse, raw_header
 from sample_letters import ADA, CONFIG, LINKS, daily, letter
 
-from digest.config import BouncesConfig, Config
+from digest.assembly import compose
+from digest.config import Config
 from digest.fields import check_address
 from digest.letters.compose import Composer
 from digest.letters.lint import lint
-from digest.letters.verp import MOST_TAGS, Returns, Tag, envelope_sender, tags
+from digest.letters.verp import MOST_TAGS, Returns, Tag, tags
+from digest.model import Letter
 from digest.tokens import Keys
 
 KEYS = Keys([b"k" * 32])
 RETURNS = Returns("bounces@example.org", KEYS)
 LETTER = letter(id=31, message_id="<0123@example.org>")
-SETTINGS = Config(letter=CONFIG, bounces=BouncesConfig(address="bounces@example.org"))
+
+
+def envelope_sender(letter: Letter, returns: Returns | None = RETURNS) -> str:
+    return compose(letter, Config(letter=CONFIG), Composer(CONFIG, returns=returns)).sender
 
 
 def test_each_letter_has_an_envelope_sender_of_its_own() -> None:
-    sender = envelope_sender(SETTINGS, KEYS, LETTER)
+    sender = envelope_sender(LETTER)
     assert sender == f"bounces+1f-{KEYS.token('bounce', 31, '<0123@example.org>')[3:]}@example.org"
-    assert envelope_sender(SETTINGS, KEYS, replace(LETTER, id=32)) != sender
-    assert envelope_sender(SETTINGS, KEYS, replace(LETTER, message_id="<0124@example.org>")) != sender
+    assert envelope_sender(replace(LETTER, id=32)) != sender
+    assert envelope_sender(replace(LETTER, message_id="<0124@example.org>")) != sender
 
 
 def test_without_a_return_address_it_is_the_sender_of_all_letters() -> None:
-    assert envelope_sender(Config(letter=CONFIG), None, LETTER) == "letters@example.org"
+    assert envelope_sender(LETTER, None) == "letters@example.org"
 
 
 def test_the_longest_is_an_address_that_every_server_takes() -> None:

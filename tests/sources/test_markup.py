@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from digest.latex import readable
 from digest.sources.markup import entities_decoded, plain
-from digest.text import readable
 
 TEX = r'<annotation encoding="application/x-tex">x^{2}</annotation>'
 

@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from returned_mails import DATE, Original, complaint, crlf, exchange, exim, postfix, qmail, report, vacation
 
-from digest.bounces import Desk, Taken
+from digest.bounces import Desk, Taken, note_reply
 from digest.letters.links import Links
 from digest.letters.verp import Returns
-from digest.model import Letter, Subscriber, SubscriberState
-from digest.store import bounces, letters, subscribers, suppressions
+from digest.model import Letter, LetterState, Outcome, Subscriber, SubscriberState
+from digest.store import letters, subscribers, suppressions
 from digest.store.opening import Store, open_store
 from digest.tokens import Keys
 
@@ -179,8 +179,10 @@ def test_a_mail_that_lies_about_its_day_counts_for_that_of_its_letter(world: Giv
 def test_a_refusal_that_nobody_knows_needs_a_second(world: Given) -> None:
     data = postfix("5.0.0", "550 no, thank you", letter=world.original())
     assert (world.take(data).kind, world.states()[0]) == ("refused", "active")
+    refused = Outcome(LetterState.FAILED, "550 no", kind="refused")
     with world.store.write() as connection:
-        assert bounces.note_refusal(connection, "alice@example.org", "550 no", NOW + timedelta(days=2), 99)
+        note_reply(connection, 99, "alice@example.org", refused, NOW + timedelta(days=2))
+    assert world.states()[0] == "bounced"
 
 
 @pytest.mark.parametrize("redacted", [False, True])

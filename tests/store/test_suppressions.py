@@ -22,7 +22,8 @@ from given import (
     write,
 )
 
-from digest.model import LetterState, Subscriber, SubscriberState
+from digest.bounces import note_reply
+from digest.model import LetterState, Outcome, Subscriber, SubscriberState
 from digest.store import bounces, outbox, subscribers, suppressions, tables
 from digest.store.bounces import Bounce, Kind, Noted
 from digest.store.opening import Store
@@ -39,6 +40,13 @@ def note(
     at = NOW + timedelta(days=days)
     with store.write() as connection:
         return bounces.note(connection, Bounce(ALICE, kind, at, f"550 {kind}", letter_id, mail), at, "bounce")
+
+
+def told(store: Store, kind: str, reply: str, letter_id: int, hours: float = 0, address: str = ALICE) -> None:
+    """What the relay says of a letter while it is sent."""
+    at = NOW + timedelta(hours=hours)
+    with store.write() as connection:
+        note_reply(connection, letter_id, address, Outcome(LetterState.FAILED, reply, kind=kind), at)
 
 
 def alice(store: Store) -> Subscriber:
@@ -86,23 +94,24 @@ def test_soft_ones_count_once_a_day_and_five_days_within_thirty_are_enough(store
 def test_refusals_count_at_the_second_within_72_hours(store: Store) -> None:
     subscribe(store, "alice")
 
-    def refuse(hours: float, letter_id: int) -> bool:
-        with store.write() as connection:
-            return bounces.note_refusal(connection, ALICE, "550 no", NOW + timedelta(hours=hours), letter_id)
+    def refuse(hours: float, letter_id: int) -> int:
+        """How many addresses are on the list after it."""
+        told(store, "refused", "550 no", letter_id, hours)
+        return len(listed(store))
 
     assert not refuse(0, 1)
     assert not refuse(0, 1), "the same letter, told twice"
     assert not refuse(73, 2)
     assert refuse(74, 3), "another letter, on the same day"
-    assert not refuse(75, 4), "it is on the list already"
+    assert refuse(75, 4) == 1, "it is on the list already"
     assert listed(store)[0].reason == "refused"
+    assert listed(store)[0].at == NOW + timedelta(hours=74)
     assert alice(store).state is SubscriberState.BOUNCED
 
 
 def test_no_mailbox_while_sending(store: Store) -> None:
     subscribe(store, "alice")
-    with store.write() as connection:
-        assert bounces.note_no_mailbox(connection, ALICE.upper(), "550 5.1.1 unknown", NOW, 1)
+    told(store, "no-mailbox", "550 5.1.1 unknown", 1, address=ALICE.upper())
     assert alice(store).state_reason == "there is no such mailbox: 550 5.1.1 unknown"
 
 

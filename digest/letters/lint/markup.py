@@ -89,6 +89,7 @@ def _tables(page: LetterPage) -> Iterator[Finding]:
 
 def direction(page: LetterPage) -> Iterator[Finding]:
     """Text written from right to left must say so, or let the client look."""
+    strong: dict[Node, bool | None] = {}
     for text in page.flow:
         if _strong(text.text) is not True or not page.seen(text.node):
             continue
@@ -96,7 +97,9 @@ def direction(page: LetterPage) -> Iterator[Finding]:
         if around is not None and (around.get("dir", "auto").lower() in ("auto", "rtl")):
             continue
         block = next((one for one in text.node.up() if one.tag in BLOCKS), text.node)
-        say = error if _strong("".join(one.text for one in block.texts())) else warning
+        if block not in strong:
+            strong[block] = _strong("".join(one.text for one in block.texts()))
+        say = error if strong[block] else warning
         what = "text from right to left stands where nothing says so"
         yield say("dir", text.where, what, f'Give the <{text.node.tag}> dir="auto", or put the words into <bdi>')
 

@@ -6,7 +6,8 @@ Nothing is mended here as a browser would: a tag that is left open is a fault, s
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import cast
@@ -37,7 +38,8 @@ _CHILDREN = {
     "ol": {"li"},
 }
 _MSO = re.compile(r"<!--\[if ([^\]]{0,200})\]>(.*?)<!\[endif\]-->", re.DOTALL)
-_END = "<![endif]-->"
+_END, _NOT_END = "<![endif]-->", "<!--<![endif]-->"
+_BEGINS = re.compile(r"<[A-Za-z/!?]")
 _NOT_MSO = re.compile(r"<!--\[if !mso\]><!-->(.*?)<!--<!\[endif\]-->", re.DOTALL)
 
 
@@ -106,12 +108,18 @@ class Page(HTMLParser):
         self.flow: list[Text] = []  # every text, in order; blocks and breaks are spaces in it
         self._deep = 0
         self._top = self._open = Node(self, "#page", {}, 1, None)
+        # Where nothing ends any more, the parser would look to the end of the page from each beginning.
+        self._last_comment = html.rfind("-->")
+        unclosed = _BEGINS.search(html, html.rfind(">") + 1)
         try:
-            self.feed(html)
+            self.feed(html[: unclosed.start()] if unclosed else html)
             self.close()
         except AssertionError as fault:  # how html.parser says that it gives up, as at <![odd[
             what = f"the mark-up cannot be read: {fault}"
             self._say(self.getpos()[0], what, "Mend it; nothing after it was looked at")
+        else:
+            if unclosed:
+                self._cut(unclosed.start(), "a tag or comment is never closed")
         for node in self._open.up():
             if node is not self._top:
                 self._say(node.line, f"<{node.tag}> is never closed", f"Close it with </{node.tag}>")
@@ -129,6 +137,12 @@ class Page(HTMLParser):
             early = not len(self._top) and not self._top.words()
             self.doctype = decl[7:].strip().lower() if early else "late"
 
+    def parse_comment(self, i: int, report: bool = True) -> int:
+        if i <= self._last_comment:
+            return super().parse_comment(i, report)
+        self._cut(i, "a comment is never closed")
+        return len(self.rawdata)
+
     def handle_comment(self, data: str) -> None:
         self.comments.append((self.getpos()[0], data))
 
@@ -137,9 +151,9 @@ class Page(HTMLParser):
         if self._deep >= DEEPEST:
             self._say(line, f"more than {DEEPEST} tags are open here", "Close them; nothing below was looked at")
             return
-        names = [name for name, _ in attrs]
-        for name in dict.fromkeys(name for name in names if names.count(name) > 1):
-            self._say(line, f"<{tag}> has {name} twice", "Keep one; clients disagree on which counts")
+        for name, number in Counter(name for name, _ in attrs).items():
+            if number > 1:
+                self._say(line, f"<{tag}> has {name} twice", "Keep one; clients disagree on which counts")
         outer = next((one.tag for one in around.up() if one.tag in BLOCKS), "")
         if tag in BLOCKS and outer in ("p", *HEADINGS):
             what = f"<{tag}> stands in <{outer}>, which has room for words only"
@@ -189,6 +203,10 @@ class Page(HTMLParser):
         if tag in BLOCKS or tag == "br":
             self.flow.append(Text(self._open, self.getpos()[0], " "))
 
+    def _cut(self, place: int, what: str) -> None:
+        line = self.html.count("\n", 0, place) + 1
+        self._say(line, what, "Close it; nothing after it was looked at")
+
     def _say(self, line: int, what: str, remedy: str) -> None:
         self.findings.append(error("nesting", f"HTML line {line}", what, remedy))
 
@@ -202,9 +220,13 @@ def for_word(html: str) -> str:
     def opened(found: re.Match[str]) -> str:
         return found[2] if "mso" in found[1] and "!" not in found[1] else blank(found[0])
 
-    # Beyond the last end nothing can match, and looking for it from each beginning would take long.
-    end = html.rfind(_END) + len(_END)
-    return _MSO.sub(opened, _NOT_MSO.sub(lambda found: blank(found[0]), html[:end])) + html[end:]
+    def replaced(pattern: re.Pattern[str], how: Callable[[re.Match[str]], str], html: str, last: str) -> str:
+        # Beyond the last end nothing can match, and looking for it from each beginning would take long.
+        end = html.rfind(last) + len(last)
+        return pattern.sub(how, html[:end]) + html[end:]
+
+    html = replaced(_NOT_MSO, lambda found: blank(found[0]), html, _NOT_END)
+    return replaced(_MSO, opened, html, _END)
 
 
 def squeezed(text: str) -> str:

@@ -31,15 +31,15 @@ class Keys:
     def token(self, purpose: str, number: int, holder: str = "") -> str:
         """A token for `number`, a subscriber's or a letter's. `holder` is signed, but not shown; a purpose is told
         by its first 16 characters."""
-        return f"{number:x}-{_signature(self._secrets[0], purpose, number, holder)}"
+        name = f"{number:x}"
+        return f"{name}-{_signature(self._secrets[0], purpose, name, holder)}"
 
     def valid(self, purpose: str, token: str, holder: str = "") -> bool:
         """Was this token made by `token` for the same purpose and holder?"""
         found = _TOKEN.fullmatch(token.lower())
         if not found:
             return False
-        number, given = int(found[1], 16), found[2]
-        return any(compare_digest(_signature(one, purpose, number, holder), given) for one in self._secrets)
+        return any(compare_digest(_signature(one, purpose, found[1], holder), found[2]) for one in self._secrets)
 
 
 def number_of(token: str) -> int | None:
@@ -48,9 +48,9 @@ def number_of(token: str) -> int | None:
     return int(found[1], 16) if found else None
 
 
-def _signature(secret: bytes, purpose: str, number: int, holder: str) -> str:
+def _signature(secret: bytes, purpose: str, name: str, holder: str) -> str:
     signed = _keyed(secret, purpose).copy()
-    signed.update(f"{number:x}:{holder}".encode())
+    signed.update(f"{name}:{holder}".encode())
     return signed.hexdigest()
 
 

@@ -150,7 +150,7 @@ def told_reasons(pick: Pick) -> Sequence[Reason]:
         weight, last = share, more
         if share >= least and reason.kind != "trending":
             told.append(reason)
-    return told[:REASONS_SHOWN]
+    return told if len(told) <= REASONS_SHOWN else told[:REASONS_SHOWN]
 
 
 def _by_weight(reason: Reason) -> tuple[bool, float]:

@@ -190,7 +190,8 @@ class _Typesetter:
                     break
                 pick, number = picks[place], NUMBERS[place + 1]
                 card = self._card(pick, kind)
-                values = number, MARKS[place + 1], *self._told(pick, card.age), say + number
+                score, why, lines = self._told(pick, card.age)
+                values = number, MARKS[place + 1], score, why, lines, say + number
                 html += card.html.pieces(values)
                 text += card.text.pieces(values)
         kind = self._kind(letter.slot, False, "also")
@@ -244,9 +245,8 @@ class _Typesetter:
 
     # ---- what readers share
 
-    def _kind(self, slot: date, grouped: bool, part: str) -> _Kind:
+    def _kind(self, *kind: *_Kind) -> _Kind:
         """What the cards of a letter are made for: the same object whenever it is the same."""
-        kind = slot, grouped, part
         return self._kinds.setdefault(kind, kind)
 
     def _card(self, pick: Pick, kind: _Kind) -> _Card:

@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from digest import clock
 from digest.config import Config
 from digest.errors import StoreLocked
+from digest.gaps import Gap, in_words
 from digest.language import language_of
 from digest.letters.mime import message_id
 from digest.letters.subject import subject
@@ -29,7 +30,7 @@ from digest.store.sql import batched, keep_papers
 from digest.text import count
 
 if TYPE_CHECKING:  # what letters are chosen with takes a second to load, and `--help` need not wait for it
-    from digest.pool import Edition, Gap
+    from digest.pool import Edition
     from digest.ranking.ranker import Reader
 
 SHARD = 500  # subscribers chosen for and written in one transaction
@@ -377,8 +378,6 @@ def _served(connection: sa.Connection, edition: Edition, readers: Sequence[Subsc
 
 def _why_empty(edition: Edition, want: Reader, passed: bool) -> str:
     """What a reader gets no letter for. `passed`: there are papers that an earlier letter had no room for."""
-    from digest.pool import in_words
-
     return "; ".join([_why_nothing(edition, want, passed), *in_words(edition.gaps)[-2:]])
 
 

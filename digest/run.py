@@ -12,6 +12,7 @@ from pathlib import Path
 from digest.courier import PATIENCE, Delivered, Stop, deliver
 from digest.delivery.transport import Transport
 from digest.edition import Due, Press, Written
+from digest.gaps import in_words
 from digest.store import editions, pauses
 from digest.store.pauses import EVERYTHING, Pause
 
@@ -50,8 +51,6 @@ def run(
 
     With `reopen` an empty letter of `due` is written anew where there are papers for it by now.
     """
-    from digest.pool import in_words  # loaded with what ranks by now, and no sooner
-
     store = press.store
     with store.write() as connection:
         last = _last_seen(press.config.home, store.url)

@@ -39,7 +39,8 @@ FLOORS: dict[str, int] = {
     **dict.fromkeys(("fetch", "route", "turns", "userfile", "profile_folder"), 2),
     # the day
     **dict.fromkeys(("collecting", "collect", "feeds"), 3),
-    **dict.fromkeys(("ingest", "roster", "pool", "edition", "assembly", "recovery", "ledger", "courier", "run"), 3),
+    **dict.fromkeys(("ingest", "roster", "gaps", "pool", "edition", "assembly", "recovery", "ledger"), 3),
+    **dict.fromkeys(("courier", "run"), 3),
     **dict.fromkeys(("bounces", "suppressions", "verdicts", "libraries", "suggestions", "evaluation", "doctor"), 3),
     # doors
     **dict.fromkeys(("cli", "service"), 4),

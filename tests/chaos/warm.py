@@ -10,7 +10,8 @@ import typer.main
 import digest.cli.ask
 import digest.cli.mail
 import digest.cli.outbox
-import digest.cli.run  # noqa: F401
+import digest.cli.run
+import digest.pool  # noqa: F401
 from digest.cli.common import app
 from digest.language import language
 from digest.letters.templates import NAMES, Templates

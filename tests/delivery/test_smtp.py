@@ -998,6 +998,8 @@ def test_a_delivery_that_is_cancelled_leaves_no_half_conversation_for_the_next()
 def test_nothing_is_left_open(recwarn: pytest.WarningsRecorder) -> None:
     import gc
 
+    gc.collect()
+    recwarn.clear()  # what earlier tests have left
     script = Scripted().on("RCPT", HANG, about="r3").on("dot", DROP, about="r4")
     send(script, *(parcel(f"r{i}@x") for i in range(8)), connections=3)
     gc.collect()

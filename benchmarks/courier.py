@@ -3,7 +3,7 @@
     python -m benchmarks.courier [--letters 20000] [--connections 16] [--pages FOLDER] [--flat 1000000]
 
 Into Postfix's smtp-sink on the other core, and into a server that answers after 10 ms. `--flat` delivers so many
-more and looks at the memory.
+more in one run and looks at the memory.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from email.message import EmailMessage
+from multiprocessing import get_context
 from pathlib import Path
 
 import aiosmtplib
@@ -76,7 +77,10 @@ def main() -> None:
                 _courier("the courier, PostgreSQL", there, same, port, wanted.connections, base)
                 there.close()
             if wanted.flat:
-                _flat(store, settings, port, wanted)
+                # A process of its own, as this one's memory is that of all that it has made and thrown away.
+                flat = get_context("spawn").Process(target=_flat, args=(home, settings.store_url, port, wanted))
+                flat.start()
+                flat.join()
         with listening(sys.executable, "-m", "benchmarks.sending", "--serve", "PORT", "1") as port:
             few_messages = ready[:1000]
             far = _measure("10 ms a reply: aiosmtplib pool, 64", lambda: _pool(port, few_messages, 64))
@@ -175,16 +179,28 @@ def _settings(home: Path, url: str, port: int, connections: int) -> Config:
     return config.parse(text.encode(), home)
 
 
-def _flat(store: Store, settings: Config, port: int, wanted: argparse.Namespace) -> None:
-    """Deliver the same letters again and again."""
-    configured, sent = _settings(settings.home, settings.store.url, port, wanted.connections), 0
-    while sent < wanted.flat:
+def _flat(home: Path, url: str, port: int, wanted: argparse.Namespace) -> None:
+    """One run of so many letters: those that are sent wait again, so that it does not end before."""
+    store, configured, sent, waiting = open_store(url), _settings(home, url, port, wanted.connections), 0, 0
+
+    def again() -> int:
         with store.write() as connection:
             values = {"state": "ready", "next_try_at": NOW, "attempts": 0, "sent_at": None}
-            connection.execute(sa.update(letter).where(letter.c.state == "sent").values(**values))
-        sent += deliver(store, configured, lambda: NOW).counts[LetterState.SENT]
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"{sent:>9,} letters: {memory:6.0f} MiB at most so far")
+            statement = sa.update(letter).where(letter.c.state == "sent").values(**values)
+            return int(connection.execute(statement).rowcount)
+
+    def told(number: int) -> None:
+        nonlocal sent, waiting
+        sent, waiting = sent + number, waiting - number
+        if waiting < wanted.letters // 2 and sent < wanted.flat:
+            waiting += again()
+            pages = int(Path("/proc/self/statm").read_text().split()[1])
+            print(f"{sent:>9,} letters: {pages * resource.getpagesize() / 2**20:6.0f} MiB", flush=True)
+
+    waiting = again()
+    done = deliver(store, configured, lambda: NOW, progress=told)
+    if done.stopped or set(done.counts) != {LetterState.SENT}:
+        raise SystemExit(f"error: {done.counts}, {done.stopped}")
 
 
 if __name__ == "__main__":

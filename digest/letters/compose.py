@@ -118,7 +118,7 @@ class _Frame:
 
     shells: list[Shell]  # between two of them stand the cards
     shared: list[tuple[str, Wrapped | None, dict[str, bytes]]]  # and what is known of each
-    personal: list[tuple[str, Wrapped | None, dict[tuple[str, int], bytes]]]
+    personal: list[tuple[str, Wrapped | None, dict[tuple[str, int], bytes]]]  # and its forms: `_around`
 
 
 @dataclass(slots=True)
@@ -194,7 +194,6 @@ class _Typesetter:
                 values = number, MARKS[place + 1], score, why, lines, say + number
                 html += card.html.pieces(values)
                 text += card.text.pieces(values)
-        kind = self._kind(letter.slot, False, "also")
         also = b"", b""
         if letter.also:
             kind = self._kind(letter.slot, False, "also")
@@ -225,17 +224,16 @@ class _Typesetter:
             said = own[name]
             values.append(known.get(said) or _keep(known, said, _encoded(said, how, markup)))
         address, plain = letter.subscriber.address, done.plain
-        for name, how, known_around in frame.personal:
+        for name, how, forms in frame.personal:
             said = own[name]
             if "\0" not in said:
                 values.append(_alone(said, how, markup))
                 continue
-            form = known_around.get((said, len(plain)))
+            form = forms.get((said, len(plain)))
             if form is None:
-                form = _keep(known_around, (said, len(plain)), _around(said, len(plain), how, markup))
-            there = form and plain
+                form = _keep(forms, (said, len(plain)), _around(said, len(plain), how, markup))
             values.append(
-                form.replace(b"\0", plain) if there else _encoded(said.replace("\0", address), how, markup)
+                form.replace(b"\0", plain) if form else _encoded(said.replace("\0", address), how, markup)
             )
         pieces = frame.shells[0].pieces(values)
         for shell in frame.shells[1:]:
@@ -322,8 +320,7 @@ class _Typesetter:
         marks: dict[str, Wrapped] = {}
         slots: dict[str, Any] = {"also": Slot("also", marks, there=bool(letter.also), whole=True)}
         slots |= {name: Slot(name, marks, there=bool(own[name])) for name in (*wording.SHARED, *wording.PERSONAL)}
-        single = letter.subscriber.cadence == ""
-        for name, (url, holder) in wording.act_targets(single, self._config, self._words, self._links).items():
+        for name, (url, holder) in wording.targets(letter, own, self._config, self._words, self._links).items():
             printed = url.replace("\0", mark_of(holder))
             slots[name] = Slot(name, marks, whole=True, printed=printed) if url else ""
         cards = Slot("cards", marks, there=bool(letter.picks), whole=True)

@@ -57,9 +57,9 @@ def letter_words(
     reader = letter.subscriber
     held = {"address": quoted(reader.address)} | (links.tokens(letter)._asdict() if links else {})
     own = own_words(letter, config, words, shown) | act_lines(not reader.cadence, config, words, links)
+    urls = targets(letter, own, config, words, links)
     own |= {name: own[name].replace("\0", reader.address) for name in ("footer.why", *LINES)}
-    targets = act_targets(not reader.cadence, config, words, links)
-    return own | {name: url.replace("\0", held[holder]) if url else "" for name, (url, holder) in targets.items()}
+    return own | {name: url and url.replace("\0", held[holder]) for name, (url, holder) in urls.items()}
 
 
 def own_words(letter: Letter, config: LetterConfig, words: Language, shown: int) -> dict[str, str]:
@@ -78,17 +78,20 @@ def own_words(letter: Letter, config: LetterConfig, words: Language, shown: int)
     }
 
 
-def act_targets(
-    single: bool, config: LetterConfig, words: Language, links: Links | None
+def targets(
+    letter: Letter, own: Mapping[str, str], config: LetterConfig, words: Language, links: Links | None
 ) -> dict[str, tuple[str, str]]:
-    """Slot of a URL → (the URL, what belongs where it has a NUL: a field of `links.Tokens`, or "address" for what
-    `links.quoted` makes of the reader's). Empty for what the letter has no link for."""
+    """`URLS`, each with a NUL for what differs from reader to reader, and what that is: a field of `links.Tokens`,
+    or "address" for what `links.quoted` makes of the reader's. Empty where a letter that says `own` has none."""
     if links:
         acts = [(f"{links.base_url}/{act}/\0", holder) for act, holder in (ACTS | {"letter": "letter"}).items()]
     else:
         acts = [*((url, "address") for url, _ in _acts_by_mail(config.reply_to, words)), ("", "")]
-    how = (mailto(config.reply_to, "preferences ") + "\0", "address") if single else acts[0]
-    return dict(zip(URLS, [how, *([("", "")] * len(acts) if single else acts)], strict=True))
+    how = acts[0]
+    if not letter.subscriber.cadence:
+        how = mailto(config.reply_to, "preferences ") + "\0", "address"
+        acts = [("", "")] * len(acts)
+    return dict(zip(URLS, [how if own["how"] else ("", ""), *acts], strict=True))
 
 
 def act_lines(single: bool, config: LetterConfig, words: Language, links: Links | None) -> dict[str, str]:

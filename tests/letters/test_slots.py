@@ -10,7 +10,7 @@ from pathlib import Path
 import jinja2
 import pytest
 from mails import check
-from sample_letters import ADA, CONFIG, LINKS, PICKS, daily, letter, render
+from sample_letters import ADA, CONFIG, LINKS, PICKS, daily, letter, render, trending_only
 
 from digest.letters import qp, twin
 from digest.letters.check import first_fault
@@ -94,6 +94,13 @@ def same(one: Letter, templates: Templates) -> str:
     rendered = Composer(CONFIG, templates, LINKS).render(one)
     assert rendered == twin.render(one, CONFIG, templates, LINKS)
     return rendered.text
+
+
+def test_a_template_can_ask_whether_there_is_a_way_to_say_what_one_reads(tmp_path: Path) -> None:
+    said = "{% if letter.how_url %}{{ letter.how_url }}{% else %}known{% endif %}{{ letter.cards }}"
+    templates = mine(tmp_path, "letter.txt", said)
+    assert same(daily(), templates).startswith("known")
+    assert same(trending_only(), templates).startswith(f"{LINKS.base_url}/preferences/")
 
 
 @pytest.mark.parametrize(

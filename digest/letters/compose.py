@@ -293,7 +293,7 @@ class _Typesetter:
             if known is None:
                 view = cards.why_view(reason, age, self._words)
                 known = _keep(self._reasons, key, (self._why("html", view), self._why("txt", view)))
-            html, text = (html + known[0], text + known[1]) if html else known
+            html, text = (html + known[0], text + known[1]) if html or text else known
         return score, html, text
 
     def _why(self, kind: str, view: WhyView) -> bytes:

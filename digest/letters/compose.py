@@ -37,7 +37,7 @@ MOST = 10_000  # papers that a letter can number
 NUMBERS = tuple(qp.encode(str(number)) for number in range(MOST))
 MARKS = tuple(qp.encode(f"{number:>2}. ") for number in range(MOST))
 # An address of which every character takes one column, and one byte in either part, wherever it stands.
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+%-]*@?[A-Za-z0-9.-]+")
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+%-]*@[A-Za-z0-9.-]+")
 # A few words that are the same in either part, encoded or not.
 _SIMPLE = re.compile(r"[A-EG-Za-z](?:[A-Za-z0-9,!]| (?=[A-Za-z0-9])){,70}")
 _CARD = ("number", "mark", "score", "whys", "lines", "say")  # the slots of a card

@@ -10,7 +10,7 @@ from pathlib import Path
 import jinja2
 import pytest
 from mails import check
-from sample_letters import ADA, CAUSAL, CONFIG, LINKS, PICKS, TOOLS, daily, letter, render, trending_only
+from sample_letters import ADA, CAUSAL, CONFIG, LINKS, PICKS, TOOLS, daily, letter, render, trending_only, weekly
 
 from digest.letters import qp, twin
 from digest.letters.check import first_fault
@@ -143,6 +143,20 @@ def test_a_reason_that_one_part_leaves_out_stands_in_the_other(silent: str, tmp_
     assert rendered == twin.render(one, CONFIG, templates, LINKS)
     both, one_alone = (rendered.text, rendered.html) if silent == "html" else (rendered.html, rendered.text)
     assert (both, one_alone) == (f"{TOOLS};{CAUSAL};\n", f"{CAUSAL};\n")
+
+
+@pytest.mark.parametrize("name", ["why.html", "why.txt", "also.html", "also.txt"])
+def test_what_a_template_makes_nothing_of_is_not_there(name: str, tmp_path: Path) -> None:
+    """One who wants no reasons, or no strip, empties its template; no frame is left around nothing."""
+    templates = mine(tmp_path, name, "")
+    composer = Composer(CONFIG, templates, LINKS)
+    mixed = letter(picks=(*PICKS[:2], replace(PICKS[0], reasons=())), also=weekly().also)
+    for one in (daily(), weekly(), mixed):
+        rendered = composer.render(one)
+        assert rendered == twin.render(one, CONFIG, templates, LINKS)
+        assert ("Also trending" in rendered.text) == (one.also != () and name != "also.txt")
+        assert ("Also trending" in rendered.html) == (one.also != () and name != "also.html")
+        assert ('<div class="accent"' in rendered.html) == (name != "why.html")
 
 
 def test_it_can_be_printed_joined_and_wrapped(tmp_path: Path) -> None:

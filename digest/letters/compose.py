@@ -37,7 +37,7 @@ MOST = 10_000  # papers that a letter can number
 NUMBERS = tuple(qp.encode(str(number)) for number in range(MOST))
 MARKS = tuple(qp.encode(f"{number:>2}. ") for number in range(MOST))
 # An address of which every character takes one column, and one byte in either part, wherever it stands.
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+%-]*@?[A-Za-z0-9.-]+")
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+%-]*@[A-Za-z0-9.-]+")
 # A few words that are the same in either part, encoded or not.
 _SIMPLE = re.compile(r"[A-EG-Za-z](?:[A-Za-z0-9,!]| (?=[A-Za-z0-9])){,70}")
 _CARD = ("number", "mark", "score", "whys", "lines", "say")  # the slots of a card
@@ -151,24 +151,24 @@ class _Typesetter:
         """The words of the letter's own, its tokens, its HTML and its text, encoded."""
         tokens = self._links.tokens(letter) if self._links else NO_TOKENS
         shown = len(letter.picks)
-        own, (html, text) = self._own(letter, shown)
         done = self._set(letter, tokens, shown)
+        own, (html, text) = self._own(letter, shown, done.also)
         page = self._page(letter, html, own, done, True)
         if letter.also and not _fits(page):
             letter = replace(letter, also=())
-            own, (html, text) = self._own(letter, shown)
             done = self._set(letter, tokens, shown)
+            own, (html, text) = self._own(letter, shown, done.also)
             page = self._page(letter, html, own, done, True)
         if not _fits(page):
-            own, (html, text) = self._own(letter, 0)
+            own, (html, text) = self._own(letter, 0, done.also)
             # Size only grows with the number of cards, so halving finds the most that fit.
             low = 0
             while shown - low > 1:
                 middle = (low + shown) // 2
                 page = self._page(letter, html, own, self._set(letter, tokens, middle), True)
                 low, shown = (middle, shown) if _fits(page) else (low, middle)
-            own, (html, text) = self._own(letter, low)
             done = self._set(letter, tokens, low)
+            own, (html, text) = self._own(letter, low, done.also)
             page = self._page(letter, html, own, done, True)
         return own, tokens, page, self._page(letter, text, own, done, False)
 
@@ -191,6 +191,8 @@ class _Typesetter:
                 pick, number = picks[place], NUMBERS[place + 1]
                 card = self._card(pick, kind)
                 score, why, lines = self._told(pick, card.age)
+                if pick.reasons and not (why and lines):  # a template leaves a part out
+                    card = self._card(pick, kind, (why != b"") + 2 * (lines != b""))
                 values = number, MARKS[place + 1], score, why, lines, say + number
                 html += card.html.pieces(values)
                 text += card.text.pieces(values)
@@ -205,15 +207,18 @@ class _Typesetter:
         plain = reader.address.encode("ascii") if _PLAIN.fullmatch(reader.address) else b""
         return _Set(html, text, also, (*[one.encode("ascii") + qp.SOFT for one in tokens], address), plain)
 
-    def _own(self, letter: Letter, shown: int) -> tuple[dict[str, str], tuple[_Frame, _Frame]]:
+    def _own(
+        self, letter: Letter, shown: int, also: tuple[bytes, bytes]
+    ) -> tuple[dict[str, str], tuple[_Frame, _Frame]]:
         """The words of the letter's own by the names of slots, and the frames that they go into."""
         own = wording.own_words(letter, self._config, self._words, shown)
         single = letter.subscriber.cadence == ""
-        key = letter.slot, single, tuple(map(bool, own.values())), letter.picks == (), letter.also == ()
+        there = tuple(map(bool, own.values()))
+        key = letter.slot, single, there, letter.picks == (), also[0] == b"", also[1] == b""
         own |= self._lines[single]
         frames = self._frames.get(key)
         if frames is None:
-            frames = self._frame(letter, own, "html"), self._frame(letter, own, "txt")
+            frames = self._frame(letter, own, "html", also[0]), self._frame(letter, own, "txt", also[1])
             _keep(self._frames, key, frames, share=100)
         return own, frames
 
@@ -247,15 +252,15 @@ class _Typesetter:
         """What the cards of a letter are made for: the same object whenever it is the same."""
         return self._kinds.setdefault(kind, kind)
 
-    def _card(self, pick: Pick, kind: _Kind) -> _Card:
-        paper, told = pick.paper, pick.reasons != ()
+    def _card(self, pick: Pick, kind: _Kind, said: int = 3) -> _Card:
+        """`said` is in which parts its reasons, if it has any, say something: 1 in HTML, 2 in text."""
+        paper, told = pick.paper, said if pick.reasons else 0
         trending = pick.trending >= cards.TRENDING_FROM and cards.is_trending(pick)
         key = paper.id, pick.listed, pick.votes, trending, told, id(kind)
         known = self._cards.get(key)
         if known is not None and (known.paper is paper or known.paper == paper):
             return known
         slot, grouped, part = kind
-        told = told and part == "card"
         view = cards.card_view(pick, slot, self._words, said=self._links is not None, grouped=grouped)
         if part == "also":
             view = cards.in_brief(view)
@@ -270,12 +275,12 @@ class _Typesetter:
         own["say"] = tuple(replace(one, url=url) for one, url in zip(view.say, say, strict=True))
         view = replace(view, **own)
 
-        def shell(kind: str, reasons: str) -> Shell:
-            whys: Any = Slot(reasons, marks, there=told, whole=True)
+        def shell(kind: str, reasons: str, there: int) -> Shell:
+            whys: Any = Slot(reasons, marks, there=there > 0 and part == "card", whole=True)
             return Shell(self._render(f"letter/{part}.{kind}", card=replace(view, whys=whys)), marks, _CARD)
 
-        made = _Card(paper, shell("html", "whys"), shell("txt", "lines"), cards.age_of(pick, slot))
-        card: _Card = _keep(self._cards, key, made, share=10)
+        html, text = shell("html", "whys", told & 1), shell("txt", "lines", told & 2)
+        card: _Card = _keep(self._cards, key, _Card(paper, html, text, cards.age_of(pick, slot)), share=10)
         return card
 
     def _told(self, pick: Pick, age: int) -> tuple[bytes, bytes, bytes]:
@@ -293,7 +298,7 @@ class _Typesetter:
             if known is None:
                 view = cards.why_view(reason, age, self._words)
                 known = _keep(self._reasons, key, (self._why("html", view), self._why("txt", view)))
-            html, text = (html + known[0], text + known[1]) if html else known
+            html, text = (html + known[0], text + known[1]) if html or text else known
         return score, html, text
 
     def _why(self, kind: str, view: WhyView) -> bytes:
@@ -316,9 +321,9 @@ class _Typesetter:
             self._shells[key] = Shell(rendered, marks, view.OWN)
         return self._shells[key]
 
-    def _frame(self, letter: Letter, own: Mapping[str, str], kind: str) -> _Frame:
+    def _frame(self, letter: Letter, own: Mapping[str, str], kind: str, also: bytes) -> _Frame:
         marks: dict[str, Wrapped] = {}
-        slots: dict[str, Any] = {"also": Slot("also", marks, there=bool(letter.also), whole=True)}
+        slots: dict[str, Any] = {"also": Slot("also", marks, there=also != b"", whole=True)}
         slots |= {name: Slot(name, marks, there=bool(own[name])) for name in (*wording.SHARED, *wording.PERSONAL)}
         for name, (url, holder) in wording.targets(letter, own, self._config, self._words, self._links).items():
             printed = url.replace("\0", mark_of(holder))

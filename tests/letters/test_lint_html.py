@@ -252,6 +252,12 @@ def test_what_never_ends_is_named_with_its_line_however_much_of_it_there_is(
     assert told.remedy == "Close it; nothing after it was looked at"
 
 
+def test_a_comment_that_never_ends_is_named_with_its_line_behind_an_attribute_that_never_ends() -> None:
+    page = f"<!-- so -->{HTML}\n\n<p title='x>\n<!-- y>"
+    [told] = [one for one in lint_html(page) if "a comment is never closed" in one.message]
+    assert told.where == f"HTML line {page.count(chr(10)) + 1}"
+
+
 def test_a_tag_may_have_very_many_attributes() -> None:
     page = spoiled(P, f"<p {'a b ' * 100_000}>They count to four.")
     assert "<p> has a twice" in {one.message for one in lint_html(page)}

@@ -10,7 +10,7 @@ from pathlib import Path
 import jinja2
 import pytest
 from mails import check
-from sample_letters import ADA, CONFIG, LINKS, PICKS, daily, letter, render, trending_only
+from sample_letters import ADA, CAUSAL, CONFIG, LINKS, PICKS, TOOLS, daily, letter, render, trending_only, weekly
 
 from digest.letters import qp, twin
 from digest.letters.check import first_fault
@@ -128,6 +128,35 @@ def test_whether_there_are_reasons_and_papers_can_be_tested(tmp_path: Path) -> N
     title = PICKS[0].paper.title
     assert same(letter(picks=picks), templates) == f"{title}: told\n{title}: nothing told\n"
     assert same(letter(picks=()), templates) == "none\n"
+
+
+@pytest.mark.parametrize("silent", ["html", "txt"])
+def test_a_reason_that_one_part_leaves_out_stands_in_the_other(silent: str, tmp_path: Path) -> None:
+    reasons = Reason("phrase", TOOLS, (), 60.0), Reason("phrase", CAUSAL, ("causal",), 50.0)
+    said = "{% if why.terms %}{{ why.words }};{% endif %}"
+    for kind in ("html", "txt"):
+        mine(tmp_path, f"why.{kind}", said if kind == silent else "{{ why.words }};")
+        mine(tmp_path, f"card.{kind}", "{{ card.whys }}")
+        templates = mine(tmp_path, f"letter.{kind}", "{{ letter.cards }}")
+    one = letter(picks=(replace(PICKS[0], reasons=reasons),))
+    rendered = Composer(CONFIG, templates, LINKS).render(one)
+    assert rendered == twin.render(one, CONFIG, templates, LINKS)
+    both, one_alone = (rendered.text, rendered.html) if silent == "html" else (rendered.html, rendered.text)
+    assert (both, one_alone) == (f"{TOOLS};{CAUSAL};\n", f"{CAUSAL};\n")
+
+
+@pytest.mark.parametrize("name", ["why.html", "why.txt", "also.html", "also.txt"])
+def test_what_a_template_makes_nothing_of_is_not_there(name: str, tmp_path: Path) -> None:
+    """One who wants no reasons, or no strip, empties its template; no frame is left around nothing."""
+    templates = mine(tmp_path, name, "")
+    composer = Composer(CONFIG, templates, LINKS)
+    mixed = letter(picks=(*PICKS[:2], replace(PICKS[0], reasons=())), also=weekly().also)
+    for one in (daily(), weekly(), mixed):
+        rendered = composer.render(one)
+        assert rendered == twin.render(one, CONFIG, templates, LINKS)
+        assert ("Also trending" in rendered.text) == (one.also != () and name != "also.txt")
+        assert ("Also trending" in rendered.html) == (one.also != () and name != "also.html")
+        assert ('<div class="accent"' in rendered.html) == (name != "why.html")
 
 
 def test_it_can_be_printed_joined_and_wrapped(tmp_path: Path) -> None:

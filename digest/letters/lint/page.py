@@ -111,8 +111,9 @@ class Page(HTMLParser):
         # Where nothing ends any more, the parser would look to the end of the page from each beginning.
         self._last_comment = html.rfind("-->")
         unclosed = _BEGINS.search(html, html.rfind(">") + 1)
+        self._fed = unclosed.start() if unclosed else len(html)
         try:
-            self.feed(html[: unclosed.start()] if unclosed else html)
+            self.feed(html[: self._fed])
             self.close()
         except AssertionError as fault:  # how html.parser says that it gives up, as at <![odd[
             what = f"the mark-up cannot be read: {fault}"
@@ -138,9 +139,10 @@ class Page(HTMLParser):
             self.doctype = decl[7:].strip().lower() if early else "late"
 
     def parse_comment(self, i: int, report: bool = True) -> int:
-        if i <= self._last_comment:
+        place = self._fed - len(self.rawdata) + i  # at the end the parser keeps only what it has not read
+        if place <= self._last_comment:
             return super().parse_comment(i, report)
-        self._cut(i, "a comment is never closed")
+        self._cut(place, "a comment is never closed")
         return len(self.rawdata)
 
     def handle_comment(self, data: str) -> None:

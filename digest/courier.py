@@ -484,11 +484,13 @@ class _Round:
 
     async def _watch(self) -> None:
         """Hear what operators want, keep the lease and save the pace, to the end of the last conversation."""
-        before, wait = self._answered, LOOK / 8  # who begins with few letters soon knows whether these are too few
+        before, since = self._answered, time.monotonic()
+        wait = LOOK / 8  # who begins with few letters soon knows whether these are too few
         while True:
             await asyncio.sleep(wait)
             # Not more letters than go in `HOLD` seconds, so that one who unsubscribes is soon heard.
-            rate, before = (self._answered - before) / wait, self._answered
+            now = time.monotonic()  # it may have been the store that took its time
+            rate, before, since = (self._answered - before) / (now - since), self._answered, now
             wait = min(LOOK, 2 * wait)
             self._most = max(FEWEST, self.transport.in_flight * 2, min(BATCH, int(rate * HOLD)))
             paused = self._ledger.paused

@@ -472,6 +472,35 @@ def test_letters_that_wait_for_an_answer_are_not_offered_all_the_time(
     assert slow_took[0] < 200, "what waits to be answered gives no reason to ask again"
 
 
+def test_no_more_letters_are_claimed_than_soon_go_however_slow_the_store_is(
+    store: Store, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting(store, 3 * courier.FEWEST)
+    claims: list[int] = []
+    turn, look = Ledger.turn, Ledger.look
+
+    def counted(self: Ledger, claim: int, in_hand: Iterable[int]) -> Coroutine[Any, Any, tuple[list[int], int]]:
+        claims.append(claim)
+        return turn(self, claim, in_hand)
+
+    async def slow(self: Ledger) -> str | None:
+        await asyncio.sleep(0.1)
+        return await look(self)
+
+    async def say(_: Parcel) -> Outcome:
+        await asyncio.sleep(0.004)  # at most 250 a second, so 50 in `HOLD` seconds
+        return ACCEPTED
+
+    monkeypatch.setattr(courier, "LOOK", 0.02)
+    monkeypatch.setattr(courier, "HOLD", 0.2)
+    monkeypatch.setattr(Ledger, "turn", counted)
+    monkeypatch.setattr(Ledger, "look", slow)
+    relay = Relay(in_flight=1)
+    relay.say = say
+    assert delivered(store, settings(home), relay).counts == {LetterState.SENT: 3 * courier.FEWEST}
+    assert max(claims) == courier.FEWEST
+
+
 def test_what_comes_later_than_a_moment_is_given_back(store: Store, home: Path, relay: Relay) -> None:
     waiting(store, 10)
     config = settings(home, "[delivery.pace]\nper_window = 3\n")

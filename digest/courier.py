@@ -309,7 +309,7 @@ class _Round:
             else:
                 wait = self._held[0][0] - now if self._held else None
             self._wake.clear()
-            if not self._exhausted:
+            if self._room():  # else `_feed` would only offer again, and at once, what has to wait for an answer
                 self._kick.set()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), wait)
@@ -467,8 +467,9 @@ class _Round:
         return [one.id for one in waiting]
 
     def _is_idle(self) -> bool:
-        waits = self._queue or self._held or self._taken or any(self._parked.values())
-        return self._exhausted and not waits and not self._ledger.untold
+        waits = self._queue or self._held or self._taken or any(self._parked.values()) or self._ledger.untold
+        # Without room there are so many that were returned that no more can be claimed in this run.
+        return not waits and (self._exhausted or not self._room())
 
     def _waits_for_turns(self) -> bool:
         """Whether it is worth waiting for what was put off. Once its turn has come it may be claimed again."""
@@ -483,11 +484,13 @@ class _Round:
 
     async def _watch(self) -> None:
         """Hear what operators want, keep the lease and save the pace, to the end of the last conversation."""
-        before, wait = self._answered, LOOK / 8  # who begins with few letters soon knows whether these are too few
+        before, since = self._answered, time.monotonic()
+        wait = LOOK / 8  # who begins with few letters soon knows whether these are too few
         while True:
             await asyncio.sleep(wait)
             # Not more letters than go in `HOLD` seconds, so that one who unsubscribes is soon heard.
-            rate, before = (self._answered - before) / wait, self._answered
+            now = time.monotonic()  # it may have been the store that took its time
+            rate, before, since = (self._answered - before) / (now - since), self._answered, now
             wait = min(LOOK, 2 * wait)
             self._most = max(FEWEST, self.transport.in_flight * 2, min(BATCH, int(rate * HOLD)))
             paused = self._ledger.paused

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -23,6 +24,7 @@ from digest.delivery import journal
 from digest.delivery.maildir import Maildir
 from digest.delivery.transport import Parcel, Supply
 from digest.errors import DeliveryCancelled, DeliveryPaused, JournalUnusable, LeaseLost, NotRecorded, RelayUnusable
+from digest.ledger import Ledger
 from digest.model import Letter, LetterState, Outcome
 from digest.recovery import settle_abandoned
 from digest.store import couriers, letters, outbox, pauses
@@ -442,6 +444,63 @@ def test_more_than_memory_holds_may_wait_for_one_provider(
     assert counts == Counter(sent=len(relay.arrived), ready=60 - len(relay.arrived)) + Counter()
 
 
+def test_letters_that_wait_for_an_answer_are_not_offered_all_the_time(
+    store: Store, home: Path, relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting(store, courier.FEWEST + 20)
+    turns: list[int] = []
+    turn = Ledger.turn
+
+    def counted(self: Ledger, claim: int, in_hand: Iterable[int]) -> Coroutine[Any, Any, tuple[list[int], int]]:
+        turns.append(claim)
+        return turn(self, claim, in_hand)
+
+    async def slow(_: Parcel) -> Outcome:
+        if relay.arrived:
+            return ACCEPTED
+        for _ in range(20_000):  # of the event loop's rounds
+            await asyncio.sleep(0)
+        slow_took.append(len(turns))
+        return ACCEPTED
+
+    slow_took: list[int] = []
+    monkeypatch.setattr(courier, "TICK", 0.01)
+    monkeypatch.setattr(Ledger, "turn", counted)
+    relay.say = slow
+    config = settings(home, "[delivery.providers.default]\nconnections = 1\n")
+    assert delivered(store, config, relay).counts == {LetterState.SENT: courier.FEWEST + 20}
+    assert slow_took[0] < 200, "what waits to be answered gives no reason to ask again"
+
+
+def test_no_more_letters_are_claimed_than_soon_go_however_slow_the_store_is(
+    store: Store, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting(store, 3 * courier.FEWEST)
+    claims: list[int] = []
+    turn, look = Ledger.turn, Ledger.look
+
+    def counted(self: Ledger, claim: int, in_hand: Iterable[int]) -> Coroutine[Any, Any, tuple[list[int], int]]:
+        claims.append(claim)
+        return turn(self, claim, in_hand)
+
+    async def slow(self: Ledger) -> str | None:
+        await asyncio.sleep(0.1)
+        return await look(self)
+
+    async def say(_: Parcel) -> Outcome:
+        await asyncio.sleep(0.004)  # at most 250 a second, so 50 in `HOLD` seconds
+        return ACCEPTED
+
+    monkeypatch.setattr(courier, "LOOK", 0.02)
+    monkeypatch.setattr(courier, "HOLD", 0.2)
+    monkeypatch.setattr(Ledger, "turn", counted)
+    monkeypatch.setattr(Ledger, "look", slow)
+    relay = Relay(in_flight=1)
+    relay.say = say
+    assert delivered(store, settings(home), relay).counts == {LetterState.SENT: 3 * courier.FEWEST}
+    assert max(claims) == courier.FEWEST
+
+
 def test_what_comes_later_than_a_moment_is_given_back(store: Store, home: Path, relay: Relay) -> None:
     waiting(store, 10)
     config = settings(home, "[delivery.pace]\nper_window = 3\n")
@@ -464,6 +523,21 @@ def test_a_rate_slows_a_run_and_loses_nothing(store: Store, home: Path, relay: R
 
 
 # ---- what goes wrong
+
+
+def test_a_run_ends_though_more_letters_come_back_than_it_holds(store: Store, home: Path, relay: Relay) -> None:
+    class Returning(Relay):
+        async def _work(self, supply: Supply) -> None:
+            while (parcel := supply.take()) or await supply.more():
+                if parcel:
+                    supply.back(parcel, "the connection broke")
+                    await asyncio.sleep(0)
+
+    waiting(store, 2 * courier.FEWEST)
+    done = delivered(store, settings(home), Returning())
+    assert (done.counts, done.waiting) == ({}, 2 * courier.FEWEST)
+    assert {one.attempts for one in every(store, LetterState.READY)} == {0}
+    assert delivered(store, settings(home), relay).counts == {LetterState.SENT: 2 * courier.FEWEST}
 
 
 def test_a_relay_that_goes_down_marks_nobody(store: Store, home: Path, relay: Relay) -> None:

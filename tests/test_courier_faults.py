@@ -124,6 +124,23 @@ def test_a_letter_that_cannot_be_read_stops_no_other(store: Store, home: Path, r
     assert at is not None
 
 
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)  # PostgreSQL keeps in a column what it is for
+@pytest.mark.parametrize(("column", "value"), [("created_at", 20260314), ("created_at", b"noon"), ("slot", 7)])
+def test_a_letter_of_no_time_stops_no_other(
+    store: Store, home: Path, relay: Relay, column: str, value: object
+) -> None:
+    waiting(store, 6)
+    spoilt = every(store, LetterState.READY)[2]
+    with store.write() as connection:
+        connection.execute(
+            sa.text(f"UPDATE letter SET {column} = :value WHERE id = :of"), {"value": value, "of": spoilt.id}
+        )
+    done = delivered(store, settings(home), relay)
+    assert (done.stopped, done.counts) == (None, {LetterState.SENT: 5, LetterState.DEFERRED: 1})
+    assert states(store) == {"sent": 5, "deferred": 1}
+    assert spoilt.subscriber.address not in relay.arrived
+
+
 # ---- a store that does not answer
 
 

@@ -104,16 +104,17 @@ def rows_given(
 
 @lru_cache(maxsize=4096)  # those of one run are few
 def instant(value: str | datetime | None) -> datetime | None:
-    """An `Instant` as a driver gives it."""
-    if isinstance(value, str):
-        return datetime.fromisoformat(value).replace(tzinfo=UTC)
-    return value and value.astimezone(UTC)
+    """An `Instant` as a driver gives it. Raises `ValueError`, `TypeError` where it is none."""
+    if value is None:
+        return None
+    found = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 @lru_cache(maxsize=4096)
 def day(value: str | date | None) -> date | None:
-    """A date as a driver gives it."""
-    return date.fromisoformat(value) if isinstance(value, str) else value
+    """A date as a driver gives it. Raises `ValueError`, `TypeError` where it is none."""
+    return value if value is None or isinstance(value, date) else date.fromisoformat(value)
 
 
 def in_order_of_index(connection: sa.Connection) -> None:

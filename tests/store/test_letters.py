@@ -46,6 +46,14 @@ def test_a_letter_comes_back_as_it_was_written(store: Store, ready: list[Subscri
     assert found.subscriber.address == "alice@example.org"
 
 
+def test_a_time_with_a_zone_is_that_moment(store: Store, ready: list[Subscriber]) -> None:
+    with store.write() as connection:
+        connection.execute(sa.text("UPDATE letter SET sent_at = '2026-03-14 09:00:00.5+02:00'"))
+    told = of(store, ready[0]).sent_at
+    assert told is not None
+    assert told.isoformat() == "2026-03-14T07:00:00.500000+00:00"
+
+
 def test_reasons_come_back_whichever_version_wrote_them(store: Store, ready: list[Subscriber]) -> None:
     told = (Reason("liked", "Bees", ("hive", "dance"), 41.25, 3), Reason("trending", "", (), 2.5))
     before = [asdict(told[0]), {key: value for key, value in asdict(told[1]).items() if key != "beside"}]

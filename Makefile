@@ -1,8 +1,8 @@
 # The whole development interface. Every target sets up .venv by itself.
 PYTHON ?= python3
 BIN := .venv/bin
-# One more than most machines have cores: many tests wait for sockets and processes.
-PYTEST_WORKERS ?= 3
+# More than most machines have cores: many tests wait for sockets and processes.
+PYTEST_WORKERS ?= 4
 # Where it is set, each process that a test starts would compile all of digest first.
 unexport PYTHONDONTWRITEBYTECODE
 

@@ -1003,6 +1003,7 @@ def test_nothing_is_left_open(recwarn: pytest.WarningsRecorder) -> None:
     script = Scripted().on("RCPT", HANG, about="r3").on("dot", DROP, about="r4")
     send(script, *(parcel(f"r{i}@x") for i in range(8)), connections=3)
     gc.collect()
-    # The server's ends are the test's affair: it may stop before it has looked at whom it has just accepted.
+    # Our ends alone: in this process other tests' threads may still be letting go of servers that hang.
     told = [str(w.message) for w in recwarn if issubclass(w.category, ResourceWarning)]
-    assert [one for one in told if f"laddr=('127.0.0.1', {script.port})" not in one] == []
+    ours = f"raddr=('127.0.0.1', {script.port})"
+    assert [one for one in told if ours in one or "unclosed transport" in one] == []

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from profile_files import write
 
 from digest import tomlfile
 from digest.model import Interest
@@ -18,12 +19,6 @@ def folder(tmp_path: Path) -> Path:
     made = tmp_path / "profiles"
     made.mkdir()
     return made
-
-
-def write(folder: Path, handle: str, address: str | None = None, text: str = "") -> Path:
-    path = folder / f"{handle}.toml"
-    path.write_text(f'address = "{address or handle + "@example.org"}"\n{text}\n', "utf-8")
-    return path
 
 
 def test_a_folder_of_profiles(folder: Path) -> None:

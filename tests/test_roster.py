@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from profile_files import write
 
 from digest import clock, roster
 from digest.model import Profile, Subscriber, SubscriberState
@@ -35,12 +36,6 @@ def folder(tmp_path: Path) -> Path:
     made = tmp_path / "profiles"
     made.mkdir()
     return made
-
-
-def write(folder: Path, handle: str, address: str | None = None, text: str = "") -> Path:
-    path = folder / f"{handle}.toml"
-    path.write_text(f'address = "{address or handle + "@example.org"}"\n{text}\n', "utf-8")
-    return path
 
 
 def apply(store: Store, folder: Path, now: datetime = NOW) -> Plan:
